@@ -1,0 +1,65 @@
+"""
+Every error this product raises on purpose.
+
+    EdgeError
+    ├── ConfigurationError   exit 2   settings, flags, ports: the engineer mends a file
+    ├── BundleError          exit 3   a release bundle is missing, altered, or its network misbehaves
+    │   ├── ParityFailed              this machine does not give PyTorch's answers
+    │   └── InferenceFailed           a backend refused, or returned what cannot be believed
+    ├── CameraError          exit 4   a camera did not open, ended, or delivered something else
+    │   ├── GeometryMismatch          a frame does not fit the canvas or the manifest's format
+    │   ├── FrameLost                 this read gave no frame; the camera may still be good
+    │   └── SourceEnded               a replay has no further frame: not a failure
+    ├── WireError            exit 5   a message is not what docs/protocol.md says
+    └── DataError            exit 6   training data, masks or labels are not usable
+
+A message is one line: what, where, the value, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+
+class EdgeError(Exception):
+    """Base of all of them; *exit_code* is what a console script ends with."""
+
+    exit_code = 1
+
+
+class ConfigurationError(EdgeError):
+    exit_code = 2
+
+
+class BundleError(EdgeError):
+    exit_code = 3
+
+
+class ParityFailed(BundleError):
+    pass
+
+
+class InferenceFailed(BundleError):
+    pass
+
+
+class CameraError(EdgeError):
+    exit_code = 4
+
+
+class GeometryMismatch(CameraError):
+    pass
+
+
+class FrameLost(CameraError):
+    pass
+
+
+class SourceEnded(CameraError):
+    pass
+
+
+class WireError(EdgeError):
+    exit_code = 5
+
+
+class DataError(EdgeError):
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""From a checkpoint to a release bundle, and the proof that it still says what PyTorch said."""

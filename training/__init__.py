@@ -1,0 +1,1 @@
+"""Data sets, models, losses and metrics: from labelled images to a checkpoint."""
