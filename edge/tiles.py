@@ -1,7 +1,7 @@
 """
 The one grid: frames to tiles and back, the same for both networks, for training and for the line.
 
-Whole cores are laid from (0, 0); the last row and column overhang the frame. A tile is its core plus a halo on every side.
+Whole cores are laid from (0, 0); the last row and column overhang the frame. A tile is its core plus a halo all round.
 Outside the picture lies a constant pad value. Pure numpy; no I/O.
 """
 
@@ -148,7 +148,9 @@ def paste_cores(
     """
     for row, index in enumerate(indices):
         top, left = grid.core(index)
-        target = out[top : min(top + grid.tile.core_height, region[0]), left : min(left + grid.tile.core_width, region[1])]
+        target = out[
+            top : min(top + grid.tile.core_height, region[0]), left : min(left + grid.tile.core_width, region[1])
+        ]
         target[:] = cores[row, : target.shape[0], : target.shape[1]]
 
 

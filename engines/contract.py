@@ -1,5 +1,5 @@
 """
-The manifest: what a release bundle says about itself, and every number that training, export and the line must agree on.
+The manifest: what a release bundle says about itself, and every number that training and the line share.
 
 Lowest layer: imports nothing of this project. A bundle is a folder:
 
@@ -45,7 +45,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of the manifest's parts: immutable, and a mistyped key is an error."""
 
 
-class Limit(Record):
+class Limit(Record, frozen=True):
     """A default that a recipe may move within its bounds (both included)."""
 
     default: float
@@ -57,7 +57,7 @@ class Limit(Record):
             raise ValueError(f"default {self.default} is not within its bounds {self.low} to {self.high}")
 
 
-class TileShape(Record):
+class TileShape(Record, frozen=True):
     """Cores partition the frame; each tile adds *halo* pixels of context on every side. All in px."""
 
     core_height: Annotated[int, Meta(ge=16, le=4096)]
@@ -73,7 +73,7 @@ class TileShape(Record):
         return self.core_width + 2 * self.halo
 
 
-class Rule(Record):
+class Rule(Record, frozen=True):
     """When connected regions of one class make a part a REJECT: more than *max_count* of them count."""
 
     min_area_px: Limit
@@ -84,7 +84,7 @@ class Rule(Record):
     """So many regions that count are still a PASS (whole numbers)."""
 
 
-class DefectClass(Record):
+class DefectClass(Record, frozen=True):
     """One defect class: its gate (classifier), its threshold (segmenter) and its rule."""
 
     name: Name
@@ -93,14 +93,14 @@ class DefectClass(Record):
     rule: Rule
 
 
-class Scale(Record):
+class Scale(Record, frozen=True):
     """The scale the networks were trained at; a station outside the tolerance must not use the bundle."""
 
     mm_per_px: Annotated[float, Meta(gt=0.0)]
     tolerance: Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 
-class Provenance(Record):
+class Provenance(Record, frozen=True):
     """Where the weights come from: enough to find the run again."""
 
     dataset: str
@@ -110,7 +110,7 @@ class Provenance(Record):
     made_with: dict[str, str]
 
 
-class ReferenceFrame(Record):
+class ReferenceFrame(Record, frozen=True):
     """
     A frame with PyTorch's answers. Files, relative to the bundle:
 
@@ -124,7 +124,7 @@ class ReferenceFrame(Record):
     answers: str
 
 
-class Manifest(Record):
+class Manifest(Record, frozen=True):
     """The whole manifest. Field by field in docs/training.md."""
 
     schema: Literal[1]
