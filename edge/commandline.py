@@ -31,8 +31,8 @@ T = TypeVar("T", bound=BaseModel)
 USAGE = 2
 INTERRUPTED = 130
 
-_SUB_COMMAND = get_args(CliSubCommand[int])[-1]
-_POSITIONAL = get_args(CliPositionalArg[int])[-1]
+_SUB_COMMAND = get_args(CliSubCommand)[-1]
+_POSITIONAL = get_args(CliPositionalArg)[-1]
 
 
 class _FlagsOnly(BaseSettings):
