@@ -1,0 +1,114 @@
+"""
+Sheets of rolled steel, larger than a frame: made once, then cropped.
+
+A sheet is uint8 with 128 = the mean reflectance of the strip; 64 reflects half as much light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+
+MEAN = 128
+"""The sheet value that reflects as the mean of the strip."""
+GRAIN_UNIT = 24
+"""Standard deviation of the grain sheet, so that a weight of 0.25 gives 6 grey levels at full light."""
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """
+    Attributes:
+        surfaces: each (H, W) uint8, one kind of surface (smooth, flaky, rippled, mottled).
+        grain: (H, W) uint8, fine grain around 128.
+        relief: (H, W) uint8, coarse ragged noise 0..255 from which patches are cut.
+    """
+
+    surfaces: tuple[NDArray[np.uint8], ...]
+    grain: NDArray[np.uint8]
+    relief: NDArray[np.uint8]
+
+    @property
+    def height(self) -> int:
+        return int(self.grain.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.grain.shape[1])
+
+
+def make_sheets(rng: np.random.Generator, height: int, width: int) -> Sheets:
+    """Return sheets of (height, width) px; about a second for 4 megapixels."""
+    size = (height, width)
+    streaks = _streaks(rng, size)
+    regions = _noise(rng, size, 90, 160)
+    surfaces = (
+        streaks + _specks(rng, size, 1e-4),
+        0.7 * streaks + _flakes(rng, size, regions) + _specks(rng, size, 3e-4),
+        0.6 * streaks + _ripples(rng, size, -regions) + _specks(rng, size, 2e-4),
+        0.5 * streaks + _mottle(rng, size, np.flipud(regions)) + _specks(rng, size, 1e-3),
+    )
+    return Sheets(
+        surfaces=tuple(_bytes(MEAN * (1.0 + surface)) for surface in surfaces),
+        grain=_bytes(MEAN + GRAIN_UNIT * _grain(rng, size)),
+        relief=_bytes(128 + 60 * (_noise(rng, size, 22, 26) + 0.55 * _noise(rng, size, 5, 8))),
+    )
+
+
+def _bytes(field: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(np.rint(field), 0, 255), np.uint8)
+
+
+def _noise(rng: np.random.Generator, size: tuple[int, int], cell_y: float, cell_x: float) -> Field:
+    """Smooth noise of about unit deviation whose grains are cell_y x cell_x px."""
+    rows, columns = (max(2, round(n / cell)) for n, cell in zip(size, (cell_y, cell_x), strict=True))
+    coarse = rng.standard_normal((rows, columns), dtype=np.float32)
+    return np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _streaks(rng: np.random.Generator, size: tuple[int, int]) -> Field:
+    """Streaks along the rolling direction in three widths."""
+    weights = rng.uniform(0.015, 0.05, 3).astype(np.float32)
+    widths = (1.0, 5.0, 28.0)
+    return np.asarray(sum(w * _noise(rng, size, 400, x) for w, x in zip(weights, widths, strict=True)), np.float32)
+
+
+def _flakes(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
+    """Mill scale: two-toned flakes drawn out along the rolling direction, dense in some regions."""
+    field = _noise(rng, size, 34, 6) + 0.5 * _noise(rng, size, 10, 4) + 0.9 * regions
+    depth = rng.uniform(0.18, 0.3)
+    return np.asarray(depth * (np.clip(3.0 * (field - 0.9), 0, 1) - 0.35), np.float32)
+
+
+def _ripples(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
+    """Fine waves across the strip, as an uneven roll leaves them."""
+    period = np.float32(rng.uniform(7.0, 12.0))
+    rows = np.arange(size[0], dtype=np.float32)[:, np.newaxis]
+    phase = rows / period + 0.9 * _noise(rng, size, 40, 130)
+    strength = 0.09 * np.clip(0.5 + 0.6 * regions, 0, 1.4)
+    return np.asarray(strength * np.sin(np.float32(2 * np.pi) * phase), np.float32)
+
+
+def _mottle(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
+    """Speckled darker patches of thin scale."""
+    field = _noise(rng, size, 7, 5) + 0.6 * _noise(rng, size, 24, 16) + 1.2 * regions
+    return np.asarray(-rng.uniform(0.16, 0.28) * np.clip(2.0 * (field - 1.0), 0, 1), np.float32)
+
+
+def _specks(rng: np.random.Generator, size: tuple[int, int], density: float) -> Field:
+    """Single bright points, a few dark ones: dust and glints, never a defect."""
+    field = np.zeros(size, np.float32)
+    count = int(density * field.size)
+    y, x = rng.integers(0, size[0], count), rng.integers(0, size[1], count)
+    field[y, x] = rng.uniform(0.5, 3.0, count) * np.where(rng.random(count) < 0.75, 1.0, -0.8)
+    return np.asarray(cv2.GaussianBlur(field, (3, 3), 0.7), np.float32)
+
+
+def _grain(rng: np.random.Generator, size: tuple[int, int]) -> Field:
+    fine = cv2.GaussianBlur(rng.standard_normal(size, dtype=np.float32), (3, 3), 0.6)
+    return np.asarray(fine / fine.std(), np.float32)
