@@ -1,0 +1,141 @@
+"""
+The seam to whatever runs a network: an engine knows tensors, their rows and nothing of what they mean.
+
+One vendor a file, imported when it is chosen. An engine is compiled for a few batch sizes, since a fixed shape is
+about a fifth faster; a call takes the smallest that holds its rows and repeats row 0 in the rest, so that nothing
+stale is computed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import Self
+
+from edge.errors import ConfigurationError, InferenceFailed
+
+BackendName = Literal["openvino", "onnxruntime"]
+Precision = Literal["fp32", "bf16"]
+
+
+class BackendSettings(BaseModel):
+    """Which vendor runs the networks, at which precision, on how many threads: never left to the vendor's defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: BackendName = Field("openvino", description="what runs the networks")
+    precision: Precision = Field(
+        "fp32", description="arithmetic inside the networks; bf16 needs openvino and a CPU with bf16 units"
+    )
+    threads: int = Field(2, ge=1, le=256, description="CPU threads of one call")
+
+
+class Engine(Protocol):
+    """One network, ready to run; a context manager that frees it."""
+
+    @property
+    def backend(self) -> str:
+        """Vendor and version, for instance ``openvino 2026.4.1``."""
+        ...
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The batch sizes it is compiled for, ascending; the last is the most rows of one call."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, NDArray[Any]]:
+        """
+        The buffers the runtime reads, by input name. The caller writes rows 0..n-1 of the batched input before
+        ``run(n)``, the other inputs whole; they keep their values between calls.
+        """
+        ...
+
+    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
+        """
+        Run the network on the first *n* rows.
+
+        Args:
+            n: 1..batches[-1].
+
+        Returns:
+            The first n rows of each output, by name. Views of reused buffers: valid until the next call.
+
+        Raises:
+            InferenceFailed: the runtime refused; what the buffers hold must not be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the network; a later ``run`` raises InferenceFailed."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_engine(settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+    """
+    Compile *network* on this machine.
+
+    Args:
+        settings: vendor, precision, threads.
+        network: an ONNX file, as its bytes were verified.
+        batched_input: the input whose first dimension is the batch; every output's first dimension is the same.
+        batches: batch sizes to compile for, each >= 1.
+
+    Raises:
+        ConfigurationError: the vendor's package is not installed, or cannot do what the settings ask.
+        BundleError: the vendor refuses the network.
+    """
+    if not batches or min(batches) < 1:
+        raise ConfigurationError(f"batch sizes {list(batches)}: expected at least one, each 1 or more")
+    sizes = tuple(sorted(set(batches)))
+    if settings.name == "openvino":
+        from edge.inspector.backend.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(settings, network, batched_input, sizes)
+    try:
+        from edge.inspector.backend.onnxruntime import OnnxRuntimeEngine
+    except ImportError as error:
+        raise ConfigurationError(
+            f"backend 'onnxruntime' is not usable ({error}): expected the package of the extra 'onnx'; "
+            "install 'edge-inspect[onnx]' or choose backend 'openvino'"
+        ) from error
+    return OnnxRuntimeEngine(settings, network, batched_input, sizes)
+
+
+def batch_for(batches: tuple[int, ...], n: int) -> int:
+    """
+    Return the smallest of the ascending *batches* that holds *n* rows.
+
+    Raises:
+        InferenceFailed: none does, or n < 1.
+    """
+    if n >= 1:
+        for size in batches:
+            if size >= n:
+                return size
+    raise InferenceFailed(f"{n} rows for an engine compiled for {batches}: expected 1 to {batches[-1]}")
+
+
+def repeat_first_row(rows: NDArray[Any], n: int, size: int) -> None:
+    """Overwrite rows n..size-1 with row 0, so that a padded batch computes on nothing stale."""
+    if n < size:
+        rows[n:size] = rows[0]
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a C-contiguous array of zeros on a 64-byte boundary: a runtime takes it without a copy."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + 63, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)

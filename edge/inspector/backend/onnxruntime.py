@@ -1,0 +1,113 @@
+"""
+ONNX Runtime on the CPU: the reference beside which the other backends are judged. One session, one binding a batch.
+
+Source: ONNX Runtime documentation, "Thread management" (spinning, sequential execution) and "I/O binding".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
+from typing_extensions import Self
+
+from edge.errors import BundleError, ConfigurationError, InferenceFailed
+from edge.inspector.backend import BackendSettings, aligned_zeros, batch_for, repeat_first_row
+
+# ONNX Runtime's errors share no base; ValueError comes from its Python layer.
+_REFUSALS = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NoModel,
+    state.NotImplemented,
+    state.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+_DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+
+
+class OnnxRuntimeEngine:
+    """An Engine; see there."""
+
+    def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
+        if settings.precision != "fp32":
+            raise ConfigurationError(
+                f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
+                "choose precision 'fp32' or backend 'openvino'"
+            )
+        self.backend = f"onnxruntime {ort.__version__}"
+        self.batches = batches
+        self._batched_input = batched_input
+        try:
+            self._session = ort.InferenceSession(network, _options(settings), providers=["CPUExecutionProvider"])
+        except _REFUSALS as error:
+            raise BundleError(f"onnxruntime refuses the network: {_reason(error)}; export it again") from error
+        self.inputs: Mapping[str, NDArray[Any]] = {
+            port.name: _buffer(port, batches[-1]) for port in self._session.get_inputs()
+        }
+        outputs = {port.name: _buffer(port, batches[-1]) for port in self._session.get_outputs()}
+        self._outputs = [{name: rows[:n] for name, rows in outputs.items()} for n in range(batches[-1] + 1)]
+        self._bindings = {size: self._binding(size) for size in batches}
+
+    def _binding(self, size: int) -> Any:
+        """Bind *size* rows at the front of the shared buffers."""
+        binding = self._session.io_binding()
+        for name, rows in self.inputs.items():
+            shared = rows[:size] if name == self._batched_input else rows
+            binding.bind_input(name, "cpu", 0, shared.dtype, shared.shape, shared.ctypes.data)
+        for name, rows in self._outputs[size].items():
+            binding.bind_output(name, "cpu", 0, rows.dtype, rows.shape, rows.ctypes.data)
+        return binding
+
+    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
+        size = batch_for(self.batches, n)
+        binding = self._bindings.get(size)
+        if binding is None:
+            raise InferenceFailed("onnxruntime: the engine is closed")
+        repeat_first_row(self.inputs[self._batched_input], n, size)
+        try:
+            self._session.run_with_iobinding(binding)
+        except _REFUSALS as error:
+            raise InferenceFailed(f"onnxruntime: {_reason(error)}") from error
+        return self._outputs[n]
+
+    def close(self) -> None:
+        self._bindings.clear()
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _options(settings: BackendSettings) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    # Threads that spin between calls take the cores from the other network's engine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _buffer(port: Any, rows: int) -> NDArray[Any]:
+    """Allocate a port's tensor; its one unknown dimension, the batch, becomes *rows*."""
+    shape = tuple(size if isinstance(size, int) else rows for size in port.shape)
+    return aligned_zeros(shape, np.dtype(_DTYPES[port.type]))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
