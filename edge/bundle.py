@@ -1,0 +1,219 @@
+"""
+Read a release bundle: what is used is what was hashed, byte for byte.
+
+A bundle is loaded whole into memory and each file is hashed as loaded, so that what lies on the disk afterwards does
+not matter. Anything unexpected refuses the bundle: it was altered, or made by something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import BundleError
+from edge.tiles import Grid
+from engines.contract import (
+    CLASSIFIER_NAME,
+    MANIFEST_NAME,
+    SCHEMA,
+    SEGMENTER_NAME,
+    Manifest,
+    ReferenceFrame,
+    manifest_from_json,
+)
+
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are no part of a bundle; without a limit a device file would fill the memory."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """
+    A bundle whose every file was found as its manifest says.
+
+    Attributes:
+        path: the folder it was read from, for messages; it is not read again.
+        manifest: decoded and checked.
+        hash: SHA-256 of ``manifest.json`` as loaded: names this bundle in every verdict.
+        files: the verified bytes of every listed file, by path relative to the folder.
+    """
+
+    path: Path
+    manifest: Manifest
+    hash: str
+    files: dict[str, bytes] = field(repr=False)
+
+    @property
+    def classifier(self) -> bytes:
+        """The classifier's ONNX file."""
+        return self.files[CLASSIFIER_NAME]
+
+    @property
+    def segmenter(self) -> bytes:
+        """The segmenter's ONNX file."""
+        return self.files[SEGMENTER_NAME]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """
+    A reference frame with PyTorch's answers.
+
+    Attributes:
+        name: as in the manifest.
+        image: (h, w, C) uint8.
+        scores: (T, K) float32, for all T tiles of the frame's own grid.
+        planes: (K, h, w) float32, the probability of each defect class.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+    planes: NDArray[np.float32]
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """
+    Load a bundle and check every file against the manifest.
+
+    Raises:
+        BundleError: the manifest or a file is missing, altered, not listed, a link, or of a newer schema.
+    """
+    text = _manifest_bytes(folder)
+    manifest = _manifest(folder, text)
+    _refuse_unlisted(folder, manifest)
+    files = {name: _verified(folder, name, digest) for name, digest in manifest.files.items()}
+    _refuse_incomplete(folder, manifest)
+    return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), files)
+
+
+def load_reference(bundle: Bundle, frame: ReferenceFrame) -> Reference:
+    """
+    Decode a reference frame from the verified bytes.
+
+    Args:
+        bundle: whose manifest lists the frame.
+        frame: an entry of ``bundle.manifest.reference``.
+
+    Raises:
+        BundleError: the picture or the answers cannot be decoded, or do not fit the manifest.
+    """
+    image = _decoded_image(bundle, frame)
+    scores, planes = _decoded_answers(bundle, frame)
+    manifest = bundle.manifest
+    height, width, channels = image.shape
+    count = len(manifest.classes)
+    expected = {
+        f"{frame.image} channels": (channels, manifest.channels),
+        f"{frame.answers} scores": (scores.shape, (Grid(height, width, manifest.tile).count, count)),
+        f"{frame.answers} planes": (planes.shape, (count, height, width)),
+    }
+    for what, (found, wanted) in expected.items():
+        if found != wanted:
+            raise BundleError(f"{bundle.path}: {what}: {found}, expected {wanted}; export the bundle again")
+    if not (np.isfinite(scores).all() and np.isfinite(planes).all()):
+        raise BundleError(f"{bundle.path}: {frame.answers}: answers are not finite; export the bundle again")
+    return Reference(frame.name, image, scores, planes)
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder: expected a bundle with a {MANIFEST_NAME}; check the path")
+    if not (folder / MANIFEST_NAME).exists():
+        raise BundleError(f"{folder}: {MANIFEST_NAME} is missing: expected a bundle, as edge-engine export writes it")
+    return _loaded(folder, MANIFEST_NAME)
+
+
+def _manifest(folder: Path, text: bytes) -> Manifest:
+    """Decode the manifest, its schema number first: a newer one may have any other keys."""
+    where = f"{folder}: {MANIFEST_NAME}"
+    try:
+        schema = msgspec.json.decode(text, type=_AnySchema).schema
+        if schema == SCHEMA:
+            return manifest_from_json(text)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{where}: {error}; export the bundle again") from error
+    if schema > SCHEMA:
+        raise BundleError(f"{where}: schema {schema}, expected {SCHEMA}: the bundle is newer; update this program")
+    raise BundleError(f"{where}: schema {schema}, expected {SCHEMA}; export the bundle again")
+
+
+class _AnySchema(msgspec.Struct):
+    schema: int
+
+
+def _refuse_unlisted(folder: Path, manifest: Manifest) -> None:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise BundleError(f"{folder}: {name} is a symbolic link: expected plain files; copy the bundle anew")
+        if not path.is_dir() and name != MANIFEST_NAME and name not in manifest.files:
+            raise BundleError(f"{folder}: {name} is not listed in {MANIFEST_NAME}; remove it or copy the bundle anew")
+
+
+def _refuse_incomplete(folder: Path, manifest: Manifest) -> None:
+    needed = [CLASSIFIER_NAME, SEGMENTER_NAME]
+    for frame in manifest.reference:
+        needed += [frame.image, frame.answers]
+    for name in needed:
+        if name not in manifest.files:
+            raise BundleError(f"{folder}: {MANIFEST_NAME} lists no hash of {name}; export the bundle again")
+
+
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or str(path) != name or name == MANIFEST_NAME:
+        raise BundleError(
+            f"{folder}: {MANIFEST_NAME} lists '{name}': expected a plain path inside the bundle; do not use this bundle"
+        )
+    data = _loaded(folder, name)
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise BundleError(
+            f"{folder}: {name} has SHA-256 {found[:12]}..., expected {digest[:12]}...: "
+            "the file was altered; copy the bundle anew"
+        )
+    return data
+
+
+def _loaded(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.is_symlink():
+        raise BundleError(f"{folder}: {name} is a symbolic link: expected a plain file; copy the bundle anew")
+    if not path.is_file():
+        raise BundleError(f"{folder}: {name} is missing, but {MANIFEST_NAME} lists it; copy the bundle anew")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise BundleError(f"{folder}: {name} cannot be read: {error.strerror}; check its owner and mode") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise BundleError(f"{folder}: {name} is larger than {MAX_FILE_BYTES} bytes; do not use this bundle")
+    return data
+
+
+def _decoded_image(bundle: Bundle, frame: ReferenceFrame) -> NDArray[np.uint8]:
+    data = np.frombuffer(bundle.files[frame.image], np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None or image.dtype != np.uint8:
+        raise BundleError(f"{bundle.path}: {frame.image} is no picture of 8 bits a channel; export the bundle again")
+    return np.asarray(image, np.uint8).reshape(*image.shape[:2], -1)
+
+
+def _decoded_answers(bundle: Bundle, frame: ReferenceFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    try:
+        with np.load(io.BytesIO(bundle.files[frame.answers]), allow_pickle=False) as answers:
+            return answers["scores"].astype(np.float32), answers["planes"].astype(np.float32)
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+        raise BundleError(
+            f"{bundle.path}: {frame.answers} cannot be decoded ({error}): expected arrays 'scores' and 'planes'; "
+            "export the bundle again"
+        ) from error
