@@ -36,8 +36,7 @@ def write_dataset(strip: Strip, frames: int, folder: Path) -> None:
     """
     folder = folder.absolute()
     _refuse_occupied(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    half_written = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    half_written = _sibling(folder)
     try:
         half_written.chmod(0o755)
         _write_all(strip, frames, half_written)
@@ -51,6 +50,15 @@ def _refuse_occupied(folder: Path) -> None:
         return
     if folder.exists():
         raise DataError(f"{folder} exists and is not an empty folder; name another one or empty it")
+
+
+def _sibling(folder: Path) -> Path:
+    """Make a new, hidden folder beside *folder*: on the same file system, so that it can be renamed."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}; name a folder that you may write") from error
 
 
 def _write_all(strip: Strip, frames: int, folder: Path) -> None:

@@ -51,10 +51,10 @@ def draw_defects(image: Image, span: Span, relief: Image, rng: np.random.Generat
 
 
 def _place(shape: Shape, span: Span, rng: np.random.Generator) -> tuple[int, int]:
-    """Return (top, left) with the shape's centre on the strip; every fifth on a tile border, every sixth at the rim."""
+    """Return (top, left) with the shape's centre on the strip; every fifth on a tile border, every eighth at the rim."""
     height = span[0].size
     y = float(rng.uniform(0.1, 0.9)) * height
-    if rng.random() < 1 / 6:
+    if rng.random() < 0.12:
         y = float(rng.choice((0, height))) + float(rng.uniform(-0.25, 0.25)) * shape.shape[0]
     row = min(max(round(y), 0), height - 1)
     x = float(rng.uniform(span[0][row] + 8, span[1][row] - 8))
@@ -82,7 +82,7 @@ def _stamp(
     part = shape[y.start - top : y.stop - top, x.start - left : x.stop - left]
     before = sound[y, x]
     visible = _visible_change(before)
-    peak = min(130.0, visible * float(np.exp(rng.uniform(np.log(1.35), np.log(9.0)))))
+    peak = min(130.0, visible * float(np.exp(rng.uniform(np.log(1.6), np.log(11.0)))))
     columns = np.arange(x.start, x.stop)
     on_strip = (columns >= span[0][y, np.newaxis] + EDGE_MARGIN_PX) & (
         columns < span[1][y, np.newaxis] - EDGE_MARGIN_PX
@@ -99,10 +99,11 @@ def _stamp(
 
 
 def _visible_change(before: Image) -> float:
-    """The smallest change that counts as visible [grey levels]: three above the grain's deviation, six at least."""
+    """The smallest change that counts as visible [grey levels]: three above the local noise, six at least."""
     rows = before.astype(np.int16)
-    grain = float((rows[1:] - rows[:-1]).std()) / 2**0.5 if rows.shape[0] > 1 else 0.0
-    return max(6.0, 3.0 + min(grain, 16.0))
+    # Differences along the strip: grain, scale and ripples count as noise, light and streaks do not.
+    noise = float((rows[4:] - rows[:-4]).std()) / 2**0.5 if rows.shape[0] > 4 else 0.0
+    return max(6.0, 3.0 + min(noise, 16.0))
 
 
 def _pits(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
@@ -125,7 +126,7 @@ def _pits(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
 
 def _line_crack(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
     """A thin dark line that wanders along the rolling direction, sometimes with a branch."""
-    length = int(rng.uniform(0.2, 1.15) * frame_height)
+    length = int(rng.uniform(0.2, 1.0) * frame_height)
     line = np.zeros((length + 12, max(48, length // 2) + 40), np.uint8)
     start = np.array([line.shape[1] / 2, 6.0])
     slope = float(np.clip(rng.normal(0, 0.12), -0.22, 0.22))
@@ -153,7 +154,7 @@ def _draw_path(rng: np.random.Generator, line: Image, path: NDArray[np.float64])
 
 def _scratch(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
     """Bright, straight lines, several side by side, fading and broken along their length."""
-    length = int(rng.uniform(0.15, 1.3) * frame_height)
+    length = int(rng.uniform(0.15, 1.1) * frame_height)
     count = int(rng.choice((1, 2, 3, 5, 8), p=(0.25, 0.25, 0.25, 0.15, 0.1)))
     lean = float(rng.normal(0, 0.08) if rng.random() < 0.85 else rng.uniform(-1.0, 1.0)) * length
     spacing = float(rng.uniform(5, 16))
@@ -161,19 +162,18 @@ def _scratch(rng: np.random.Generator, relief: Image, frame_height: int) -> Shap
     lines = np.zeros((length + 8, width), np.uint8)
     first = width / 2 - lean / 2 - spacing * (count - 1) / 2
     for i in range(count):
-        top, bottom = (0.0, 1.0) if i == 0 else sorted(rng.uniform(-0.15, 1.15, 2))
-        top, bottom = max(0.0, top), min(1.0, bottom)
+        top, bottom = (0.0, 1.0) if i == 0 else (rng.uniform(0.0, 0.45), rng.uniform(0.55, 1.0))
         x = first + i * spacing + float(rng.normal(0, 1.5))
         a = (round(x + lean * top), 4 + round(length * top))
         b = (round(x + lean * bottom), 4 + round(length * bottom))
-        cv2.line(lines, a, b, int(rng.integers(140, 256)), int(rng.integers(1, 5)), cv2.LINE_AA)
-    fade = cv2.resize(rng.uniform(0.35, 1.2, (max(2, length // 24), 1)).astype(np.float32), (1, lines.shape[0]))
+        cv2.line(lines, a, b, int(rng.integers(170, 256)), int(rng.integers(1, 5)), cv2.LINE_AA)
+    fade = cv2.resize(rng.uniform(0.5, 1.3, (max(2, length // 24), 1)).astype(np.float32), (1, lines.shape[0]))
     return np.asarray(lines.astype(np.float32) / 255.0 * np.minimum(fade.reshape(-1, 1), 1.0), np.float32)
 
 
 def _patch(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
     """A large, ragged, rolled-in area with relief inside and a hard border, brighter or darker."""
-    height, width = int(rng.uniform(0.2, 1.0) * frame_height), int(np.exp(rng.uniform(np.log(50), np.log(420))))
+    height, width = int(rng.uniform(0.15, 0.9) * frame_height), int(np.exp(rng.uniform(np.log(50), np.log(420))))
     top, left = int(rng.integers(0, relief.shape[0] - height)), int(rng.integers(0, relief.shape[1] - width))
     noise = relief[top : top + height, left : left + width].astype(np.float32) / 128.0 - 1.0
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, np.newaxis]

@@ -51,7 +51,7 @@ def make_sheets(rng: np.random.Generator, height: int, width: int) -> Sheets:
         streaks + _specks(rng, size, 1e-4),
         0.7 * streaks + _flakes(rng, size, regions) + _specks(rng, size, 3e-4),
         0.6 * streaks + _ripples(rng, size, -regions) + _specks(rng, size, 2e-4),
-        0.5 * streaks + _mottle(rng, size, np.flipud(regions)) + _specks(rng, size, 1e-3),
+        0.5 * streaks + _mottle(rng, size, np.flipud(regions)) + _specks(rng, size, 3e-3),
     )
     return Sheets(
         surfaces=tuple(_bytes(MEAN * (1.0 + surface)) for surface in surfaces),
@@ -80,24 +80,24 @@ def _streaks(rng: np.random.Generator, size: tuple[int, int]) -> Field:
 
 def _flakes(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
     """Mill scale: two-toned flakes drawn out along the rolling direction, dense in some regions."""
-    field = _noise(rng, size, 34, 6) + 0.5 * _noise(rng, size, 10, 4) + 0.9 * regions
-    depth = rng.uniform(0.18, 0.3)
-    return np.asarray(depth * (np.clip(3.0 * (field - 0.9), 0, 1) - 0.35), np.float32)
+    field = _noise(rng, size, 34, 6) + 0.8 * _noise(rng, size, 9, 3) + 1.0 * regions
+    depth = rng.uniform(0.16, 0.28) * np.clip(0.8 + 0.3 * _noise(rng, size, 60, 60), 0.2, 1.4)
+    return np.asarray(depth * (np.clip(1.4 * (field - 0.9), 0, 1) - 0.35), np.float32)
 
 
 def _ripples(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
-    """Fine waves across the strip, as an uneven roll leaves them."""
-    period = np.float32(rng.uniform(7.0, 12.0))
-    rows = np.arange(size[0], dtype=np.float32)[:, np.newaxis]
-    phase = rows / period + 0.9 * _noise(rng, size, 40, 130)
-    strength = 0.09 * np.clip(0.5 + 0.6 * regions, 0, 1.4)
-    return np.asarray(strength * np.sin(np.float32(2 * np.pi) * phase), np.float32)
+    """Fine, broken waves across the strip, as an uneven roll leaves them."""
+    cell = rng.uniform(3.0, 5.0)
+    waves = _noise(rng, size, cell, 60) + 0.6 * _noise(rng, size, cell, 16)
+    return np.asarray(0.065 * waves * np.clip(0.6 + 0.5 * regions, 0.1, 1.3), np.float32)
 
 
 def _mottle(rng: np.random.Generator, size: tuple[int, int], regions: Field) -> Field:
-    """Speckled darker patches of thin scale."""
-    field = _noise(rng, size, 7, 5) + 0.6 * _noise(rng, size, 24, 16) + 1.2 * regions
-    return np.asarray(-rng.uniform(0.16, 0.28) * np.clip(2.0 * (field - 1.0), 0, 1), np.float32)
+    """Speckled, darker areas of thin scale, and lighter ones rubbed bare."""
+    fine = _noise(rng, size, 4, 3) + 0.9 * _noise(rng, size, 16, 8)
+    dark = np.clip(0.6 * (fine + 1.5 * regions - 1.2), 0, 1)
+    bare = np.clip(0.5 * (fine - 1.7 * regions - 1.6), 0, 1)
+    return np.asarray(-rng.uniform(0.16, 0.3) * dark + rng.uniform(0.05, 0.2) * bare, np.float32)
 
 
 def _specks(rng: np.random.Generator, size: tuple[int, int], density: float) -> Field:
@@ -105,7 +105,7 @@ def _specks(rng: np.random.Generator, size: tuple[int, int], density: float) -> 
     field = np.zeros(size, np.float32)
     count = int(density * field.size)
     y, x = rng.integers(0, size[0], count), rng.integers(0, size[1], count)
-    field[y, x] = rng.uniform(0.5, 3.0, count) * np.where(rng.random(count) < 0.75, 1.0, -0.8)
+    field[y, x] = rng.uniform(0.5, 3.0, count) * np.where(rng.random(count) < 0.8, 1.0, -0.7)
     return np.asarray(cv2.GaussianBlur(field, (3, 3), 0.7), np.float32)
 
 
