@@ -44,6 +44,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def precision(self) -> Precision:
+        """The arithmetic inside the network."""
+        ...
+
+    @property
     def batches(self) -> tuple[int, ...]:
         """The batch sizes it is compiled for, ascending; the last is the most rows of one call."""
         ...

@@ -44,6 +44,7 @@ class OnnxRuntimeEngine:
                 "choose precision 'fp32' or backend 'openvino'"
             )
         self.backend = f"onnxruntime {ort.__version__}"
+        self.precision = settings.precision
         self.batches = batches
         self._batched_input = batched_input
         try:

@@ -28,12 +28,15 @@ class OpenVinoEngine:
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
         self.backend = f"openvino {ov.__version__.split('-')[0]}"
+        self.precision = settings.precision
         self.batches = batches
         self._batched_input = batched_input
         core = ov.Core()
         _require_precision(core, settings.precision)
         try:
-            compiled = {size: _compiled(core, settings, network, batched_input, size) for size in batches}
+            model = core.read_model(network, b"")
+            _require_finite_constants(model)
+            compiled = {size: _compiled(core, settings, model, batched_input, size) for size in batches}
         except RuntimeError as error:
             raise BundleError(f"openvino refuses the network: {_reason(error)}; export it again") from error
         largest = compiled[batches[-1]]
@@ -85,10 +88,21 @@ def _require_precision(core: ov.Core, precision: str) -> None:
         )
 
 
+def _require_finite_constants(model: ov.Model) -> None:
+    """OpenVINO's ReLU turns NaN into 0: a broken weight deep inside never reaches the outputs, so it is looked for."""
+    for node in model.get_ops():
+        if node.get_type_name() != "Constant" or not np.issubdtype(node.data.dtype, np.floating):
+            continue
+        if not np.isfinite(node.data).all():
+            raise BundleError(
+                f"openvino: weight '{node.get_friendly_name()}' holds NaN or infinity; export the bundle again"
+            )
+
+
 def _compiled(
-    core: ov.Core, settings: BackendSettings, network: bytes, batched_input: str, size: int
+    core: ov.Core, settings: BackendSettings, model: ov.Model, batched_input: str, size: int
 ) -> ov.CompiledModel:
-    model = core.read_model(network, b"")
+    model = model.clone()
     shape = model.input(batched_input).partial_shape
     shape[0] = size
     model.reshape({batched_input: shape})
