@@ -51,7 +51,7 @@ def draw_defects(image: Image, span: Span, relief: Image, rng: np.random.Generat
 
 
 def _place(shape: Shape, span: Span, rng: np.random.Generator) -> tuple[int, int]:
-    """Return (top, left) with the shape's centre on the strip; every fifth on a tile border, every eighth at the rim."""
+    """Return (top, left), centre on the strip; every fifth on a tile border, every eighth at the frame's rim."""
     height = span[0].size
     y = float(rng.uniform(0.1, 0.9)) * height
     if rng.random() < 0.12:
@@ -173,12 +173,15 @@ def _scratch(rng: np.random.Generator, relief: Image, frame_height: int) -> Shap
 
 def _patch(rng: np.random.Generator, relief: Image, frame_height: int) -> Shape:
     """A large, ragged, rolled-in area with relief inside and a hard border, brighter or darker."""
-    height, width = int(rng.uniform(0.15, 0.9) * frame_height), int(np.exp(rng.uniform(np.log(50), np.log(420))))
-    top, left = int(rng.integers(0, relief.shape[0] - height)), int(rng.integers(0, relief.shape[1] - width))
+    height = int(rng.uniform(0.15, 0.9) * frame_height)
+    width = min(int(np.exp(rng.uniform(np.log(50), np.log(420)))), relief.shape[1] - 1)
+    top, left = int(rng.integers(relief.shape[0] - height)), int(rng.integers(relief.shape[1] - width))
     noise = relief[top : top + height, left : left + width].astype(np.float32) / 128.0 - 1.0
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, np.newaxis]
     x = np.linspace(-1, 1, width, dtype=np.float32)
-    level = 0.75 - (y * y + x * x) + 0.5 * noise
+    radius = y * y + x * x
+    # The noise fades towards the box, so that a patch never ends in a straight line.
+    level = 0.75 - radius + 0.9 * noise * np.clip(1.15 - radius, 0.0, 1.0)
     inside = level > 0
     slopes = noise - np.roll(noise, 3, axis=0)
     body = np.clip(0.5 + 1.3 * np.abs(slopes), 0.0, 0.9)
