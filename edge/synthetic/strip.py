@@ -92,7 +92,7 @@ class Strip:
 
     def _surface(self, shared: np.random.Generator, own: np.random.Generator, step: int) -> NDArray[np.uint8]:
         """Crop the group's surface at this step, add grain and light it."""
-        sheets, weight = self._sheets, float(shared.uniform(0.12, 0.36))
+        sheets, weight = self._sheets, float(shared.uniform(0.15, 0.5))
         surface = sheets.surfaces[int(shared.integers(len(sheets.surfaces)))]
         free_y, free_x = sheets.height - self.height, sheets.width - self.width
         top = int(shared.integers(free_y + 1)) + step * self.height
@@ -105,8 +105,8 @@ class Strip:
 
     def _light(self, shared: np.random.Generator, own: np.random.Generator) -> NDArray[np.uint8]:
         """(h, w) uint8 factors, 128 = 1: uneven across the width, nearly even along the strip."""
-        level = float(np.exp(shared.uniform(np.log(42), np.log(125))))
-        across = np.cumsum(shared.normal(0, 0.16, 9)) + shared.uniform(-0.5, 0.5) * np.linspace(-1, 1, 9)
+        level = float(np.exp(shared.uniform(np.log(50), np.log(130))))
+        across = np.cumsum(shared.normal(0, 0.19, 9)) + shared.uniform(-0.5, 0.5) * np.linspace(-1, 1, 9)
         along = own.normal(0, 0.03, (3, 1))
         factors = level * np.clip(np.exp(across - across.mean() + along), 0.55, 1.7)
         coarse = np.clip(factors, 32, 190).astype(np.uint8)
