@@ -21,6 +21,8 @@ import msgspec
 from msgspec import Meta
 
 SCHEMA = 1
+OPSET = 19
+"""Of the ONNX files. ONNX Runtime's CUDA provider knows some reductions for older opsets only; TensorRT 10.3: 9-20."""
 MANIFEST_NAME = "manifest.json"
 CLASSIFIER_NAME = "classifier.onnx"
 SEGMENTER_NAME = "segmenter.onnx"

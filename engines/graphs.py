@@ -12,9 +12,10 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, TileShape
+from engines.contract import CONFIDENCE, HEALTH, LABELS, OPSET, SCORES, THRESHOLDS, TILES, TileShape
 
-OPSET = 19
+from engines.lint import OPSET
+
 """ONNX Runtime's CUDA provider knows some reductions for older opsets only; TensorRT 10.3 parses 9 to 20."""
 
 INFINITY_KEEPER = 1e-30
