@@ -14,10 +14,6 @@ from torch import Tensor, nn
 
 from engines.contract import CONFIDENCE, HEALTH, LABELS, OPSET, SCORES, THRESHOLDS, TILES, TileShape
 
-from engines.lint import OPSET
-
-"""ONNX Runtime's CUDA provider knows some reductions for older opsets only; TensorRT 10.3 parses 9 to 20."""
-
 INFINITY_KEEPER = 1e-30
 """
 A sigmoid turns an infinite logit into a flawless 0 or 1. This share of its magnitude, too small to be seen beside any
