@@ -8,11 +8,14 @@ Outside the picture lies a constant pad value. Pure numpy; no I/O.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.contract import TileShape
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Canvas:
 
 
 def paste_cores(
-    grid: Grid, indices: list[int], cores: NDArray[np.uint8], region: tuple[int, int], out: NDArray[np.uint8]
+    grid: Grid, indices: list[int], cores: NDArray[Scalar], region: tuple[int, int], out: NDArray[Scalar]
 ) -> None:
     """
     Copy the tiles' cores to their place in the frame; what lies outside the region is dropped.
@@ -142,9 +145,9 @@ def paste_cores(
     Args:
         grid: the canvas' grid.
         indices: n tile indices.
-        cores: (>= n, core_height, core_width) uint8 labels or confidences.
+        cores: (>= n, core_height, core_width) labels, confidences or probabilities.
         region: (height, width) of the picture [px].
-        out: (height, width) uint8, written where the cores lie.
+        out: (height, width), written where the cores lie.
     """
     for row, index in enumerate(indices):
         top, left = grid.core(index)

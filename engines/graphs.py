@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -130,5 +131,15 @@ def _exported(
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    network: bytes = program.model_proto.SerializeToString()
+    model = program.model_proto
+    _strip_traces(model)
+    network: bytes = model.SerializeToString()
     return network
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes about the source code: paths of this machine have no place in a release."""
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
