@@ -175,7 +175,7 @@ def _frame_parity(
     return FrameParity(
         name=reference.name,
         score_deviation=float(np.abs(scores - reference.scores).max()),
-        gate_flips=int(((scores >= gates) != (reference.scores >= gates)).sum()),
+        gate_flips=int(((scores > gates) != (reference.scores > gates)).sum()),
         iou=_iou(labels, expected),
         pixels_differing=int((labels != expected).sum()),
         pixels=expected.size,

@@ -1,0 +1,48 @@
+"""``edge-engine``: export, verify, inspect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic_settings import get_subcommand
+from rich.console import Console
+
+from edge.commandline import run
+from edge.errors import ConfigurationError
+from engines.options import Command, Export, Inspect, Verify
+from engines.verify import inspect_bundle, verify_bundle
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    return run("edge-engine", Command, args, _dispatch)
+
+
+def _dispatch(command: Command) -> int:
+    console = Console()
+    chosen = get_subcommand(command, cli_exit_on_error=False)
+    if isinstance(chosen, Verify):
+        return verify_bundle(chosen, console)
+    if isinstance(chosen, Inspect):
+        return inspect_bundle(chosen, console)
+    assert isinstance(chosen, Export)
+    return _export(chosen, console)
+
+
+def _export(command: Export, console: Console) -> int:
+    # Only here: torch takes seconds to import, and a line PC does not have it.
+    try:
+        from engines.export import export_bundle
+    except ImportError as error:
+        raise ConfigurationError(
+            f"export needs the extra 'train' ({error}); install 'edge-inspect[train]' on the training machine"
+        ) from error
+    with console.status("exporting: networks, lint, reference frames"):
+        manifest = export_bundle(command)
+    console.print(
+        f"{command.out}: bundle {manifest.name} release {manifest.release}, {len(manifest.classes)} classes, "
+        f"{len(manifest.reference)} reference frames; check it with: edge-engine verify {command.out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0

@@ -1,0 +1,69 @@
+"""What ``edge-engine`` can be asked to do. No torch here: verify and inspect run on the line, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from pydantic_settings import CliPositionalArg, CliSubCommand
+
+from edge.inspector.backend import BackendName, Precision
+from engines.limits import GATE, MAX_COUNT, MIN_AREA_PX, MIN_PEAK, THRESHOLD
+
+
+class Export(BaseModel, frozen=True):
+    """
+    Export two checkpoints as a release bundle.
+
+    The bundle holds both networks as ONNX, the manifest, and reference frames with PyTorch's answers, against which
+    every machine is checked before it inspects. Limits take one value for all classes, and exceptions by class:
+    --gate 0.4 --gate pits=0.2
+    """
+
+    classifier: Path = Field(description="the classifier's .safetensors, as edge-train writes it")
+    segmenter: Path = Field(description="the segmenter's .safetensors")
+    reference: Path = Field(description="a data set (its val and test splits are used) or a folder of pictures")
+    out: Path = Field(description="folder to write; must not exist")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="the bundle's name")
+    label: str = Field("1", description="the bundle's version, for people")
+    release: int = Field(1, ge=1, description="release number; a station does not go back to a smaller one")
+    gate: list[str] = Field(
+        [], description=f"classifier probability above which a tile is segmented; else {GATE.default:g}"
+    )
+    threshold: list[str] = Field(
+        [], description=f"segmenter probability a pixel of the class must reach; else {THRESHOLD.default:g}"
+    )
+    min_area_px: list[str] = Field([], description=f"smaller regions do not count [px]; else {MIN_AREA_PX.default:g}")
+    min_peak: list[str] = Field(
+        [], description=f"regions of lower highest confidence do not count; else {MIN_PEAK.default:g}"
+    )
+    max_count: list[str] = Field(
+        [], description=f"so many regions that count are still a PASS; else {MAX_COUNT.default:g}"
+    )
+    max_tiles: int = Field(16, ge=1, le=4096, description="most tiles of one call")
+    frames: int = Field(12, ge=1, le=64, description="reference frames to choose")
+    mm_per_px: float | None = Field(None, gt=0, description="scale of the training pictures; none: rules in px only")
+    scale_tolerance: float = Field(0.1, gt=0, lt=1, description="relative deviation of the scale a station may have")
+
+
+class Verify(BaseModel, frozen=True):
+    """Check that this machine gives PyTorch's answers on a bundle's reference frames; exit code 3 if not."""
+
+    bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
+    backend: BackendName = Field("openvino", description="what runs the networks")
+    precision: Precision = Field("fp32", description="arithmetic inside the networks")
+    threads: int = Field(2, ge=1, le=256, description="CPU threads of one call")
+
+
+class Inspect(BaseModel, frozen=True):
+    """Print what a bundle holds: classes and limits, networks and operators, provenance, hashes."""
+
+    bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
+
+
+class Command(BaseModel, frozen=True):
+    """Make release bundles from checkpoints, and check them on a machine."""
+
+    export: CliSubCommand[Export]
+    verify: CliSubCommand[Verify]
+    inspect: CliSubCommand[Inspect]
