@@ -7,8 +7,6 @@ Every error this product raises on purpose.
     │   ├── ParityFailed              this machine does not give PyTorch's answers
     │   └── InferenceFailed           a backend refused, or returned what cannot be believed
     ├── CameraError          exit 4   a camera did not open, ended, or delivered something else
-    │   ├── GeometryMismatch          a frame does not fit the canvas or the manifest's format
-    │   ├── FrameLost                 this read gave no frame; the camera may still be good
     │   └── SourceEnded               a replay has no further frame: not a failure
     ├── WireError            exit 5   a message is not what docs/protocol.md says
     └── DataError            exit 6   training data, masks or labels are not usable
@@ -43,14 +41,6 @@ class InferenceFailed(BundleError):
 
 class CameraError(EdgeError):
     exit_code = 4
-
-
-class GeometryMismatch(CameraError):
-    pass
-
-
-class FrameLost(CameraError):
-    pass
 
 
 class SourceEnded(CameraError):
