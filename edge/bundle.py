@@ -95,6 +95,21 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), files)
 
 
+def read_trusted_bundle(folder: Path, *, allow_unsigned: bool) -> Bundle:
+    """
+    Load a bundle for work on the line.
+
+    Raises:
+        BundleError: as read_bundle(), or it carries no signature and that was not accepted.
+    """
+    bundle = read_bundle(folder)
+    if not allow_unsigned:
+        raise BundleError(
+            f"{folder}: the bundle carries no signature; set bundle.allow_unsigned = true to inspect with it"
+        )
+    return bundle
+
+
 def load_reference(bundle: Bundle, frame: ReferenceFrame) -> Reference:
     """
     Decode a reference frame from the verified bytes.

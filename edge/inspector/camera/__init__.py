@@ -1,0 +1,115 @@
+"""
+The camera seam: what a source of frames promises. One file a source.
+
+A camera knows pixels and frame numbers. It does not know tiles, engines or verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import ConfigurationError
+from edge.records import Reason
+from edge.settings import CameraSettings, OpenCVSource, ReplaySource, SyntheticSource
+from engines.contract import CHANNELS, PixelFormat
+
+
+@dataclass(frozen=True)
+class Actual:
+    """What an opened camera really does; settings read back, not what was asked."""
+
+    numbered: bool
+    """Frames carry the camera's own numbers, so that a gap proves a missed frame."""
+    format: PixelFormat
+    description: str
+    """One line for people: size, rate, what was asked and what was got."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One picture.
+
+    Attributes:
+        image: (h, w) for mono8 or (h, w, 3) for bgr8, uint8. May be reused by the camera's next read: copy it.
+        number: the camera's frame number, else our own count since the start.
+        captured_us: monotonic time the picture was there [us].
+        source: file name of a replayed picture, else the number as text.
+    """
+
+    image: NDArray[np.uint8]
+    number: int
+    captured_us: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A part passed, but there is no picture of it that can be inspected: the part is UNKNOWN, the camera goes on."""
+
+    number: int
+    captured_us: int
+    source: str
+    reason: Reason
+    detail: str
+
+
+class Camera(Protocol):
+    def open(self, resume_from: int) -> Actual:
+        """
+        Open the source; frames before number *resume_from* were already reported and are not given again, where the
+        source can tell (replay and synthetic).
+
+        Raises:
+            CameraError: it does not open, or refuses a setting; says requested and actual.
+        """
+        ...
+
+    def read(self) -> Frame | Unusable:
+        """
+        Return the next frame, or why there is none of this part; blocks for at most the source's time-out.
+
+        Raises:
+            SourceEnded: there is no further frame, and that is no failure.
+            CameraError: the camera is gone; close and open it again.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
+    """Return the closed camera that *settings* describe; *format_* is what the bundle's networks take."""
+    # Imported here: a station with a file camera should not load the code of the others.
+    if isinstance(settings.source, SyntheticSource):
+        from edge.inspector.camera.synthetic import SyntheticCamera
+
+        if format_ != "mono8":
+            raise ConfigurationError(
+                f"camera '{settings.name}': the synthetic strip is mono8, the bundle takes {format_}; use another"
+            )
+        return SyntheticCamera(settings.source, settings.height, settings.width)
+    if isinstance(settings.source, ReplaySource):
+        from edge.inspector.camera.replay import ReplayCamera
+
+        return ReplayCamera(settings.source, settings.convert_to or format_, convert=settings.convert_to is not None)
+    if isinstance(settings.source, OpenCVSource):
+        from edge.inspector.camera.opencv import OpenCVCamera
+
+        return OpenCVCamera(settings.source, settings.convert_to or format_, convert=settings.convert_to is not None)
+    raise ConfigurationError(f"camera '{settings.name}': no camera for source {settings.source!r}")
+
+
+def fault_of_format(image: NDArray[np.uint8], format_: PixelFormat) -> str | None:
+    """Return what is wrong with a picture's channels and depth for *format_*, None when they fit."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if image.dtype == np.uint8 and channels == CHANNELS[format_]:
+        return None
+    return (
+        f"picture with {channels} channel(s) of {image.dtype}, the bundle takes {format_}; "
+        f'set convert_to = "{format_}" for this camera if a conversion is meant'
+    )

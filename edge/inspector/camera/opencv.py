@@ -1,0 +1,108 @@
+"""Cameras that OpenCV opens: a device, an RTSP or HTTP stream, a file. Every setting is read back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge.clock import SYSTEM_CLOCK
+from edge.errors import CameraError
+from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera.replay import converted
+from edge.records import Reason
+from edge.settings import OpenCVSource
+from engines.contract import PixelFormat
+
+# Read-back may differ from the request by rounding (rates are fractions in the drivers).
+_TOLERANCE = 0.02
+
+
+class OpenCVCamera:
+    """
+    A live source. Frames carry no number of the camera's own: we count, and a lost frame shows only in the times.
+    """
+
+    def __init__(self, source: OpenCVSource, format_: PixelFormat, *, convert: bool) -> None:
+        self._source = source
+        self._format = format_
+        self._convert = convert
+        self._capture: cv2.VideoCapture | None = None
+        self._next = 1
+
+    def open(self, resume_from: int) -> Actual:
+        self._next = max(resume_from, 1)
+        self._capture = capture = _opened(self._source)
+        try:
+            _apply(capture, self._source)
+        except CameraError:
+            self.close()
+            raise
+        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        mode = f"{width:.0f}x{height:.0f}, {capture.get(cv2.CAP_PROP_FPS):g} Hz"
+        return Actual(
+            numbered=False,
+            format=self._format,
+            description=f"{self._source.device} by {capture.getBackendName()}, {mode}",
+        )
+
+    def read(self) -> Frame | Unusable:
+        if self._capture is None:
+            raise CameraError(f"camera {self._source.device}: read before open")
+        good, image = self._capture.read()
+        now_us = SYSTEM_CLOCK.now_us()
+        # After one failed read the handle is dead for good although isOpened() stays true: only a new one helps.
+        if not good or image is None:
+            raise CameraError(
+                f"camera {self._source.device}: no frame (unplugged, timed out or ended); will be reopened"
+            )
+        number = self._next
+        self._next += 1
+        picture = np.asarray(image, np.uint8)
+        if self._convert:
+            picture = converted(picture, self._format)
+        fault = fault_of_format(picture, self._format)
+        if fault is not None:
+            return Unusable(number, now_us, str(number), Reason.GEOMETRY, f"camera {self._source.device}: {fault}")
+        return Frame(picture, number, now_us, str(number))
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def _opened(source: OpenCVSource) -> cv2.VideoCapture:
+    if isinstance(source.device, str) and "://" in source.device:
+        # As constructor parameters: set() comes too late. More decoder threads cost a frame period of delay each.
+        parameters = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, source.open_timeout_ms,
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC, source.read_timeout_ms,
+            cv2.CAP_PROP_N_THREADS, 1,
+        ]  # fmt: skip
+        capture = cv2.VideoCapture(source.device, cv2.CAP_FFMPEG, parameters)
+    else:
+        capture = cv2.VideoCapture(source.device)
+    if not capture.isOpened():
+        capture.release()
+        raise CameraError(f"camera {source.device}: does not open; check the cable, the address, and who else uses it")
+    return capture
+
+
+def _apply(capture: cv2.VideoCapture, source: OpenCVSource) -> None:
+    """Ask for each setting, believe what is read back: with some drivers set() says true and changes nothing."""
+    asked = {
+        "width": (cv2.CAP_PROP_FRAME_WIDTH, source.width),
+        "height": (cv2.CAP_PROP_FRAME_HEIGHT, source.height),
+        "rate_hz": (cv2.CAP_PROP_FPS, source.rate_hz),
+        "exposure": (cv2.CAP_PROP_EXPOSURE, source.exposure),
+        "gain": (cv2.CAP_PROP_GAIN, source.gain),
+    }
+    for name, (property_, value) in asked.items():
+        if value is None:
+            continue
+        capture.set(property_, value)
+        actual = capture.get(property_)
+        if abs(actual - value) > _TOLERANCE * max(abs(value), 1.0):
+            raise CameraError(
+                f"camera {source.device}: {name} requested {value:g}, actual {actual:g}; choose a mode it has"
+            )

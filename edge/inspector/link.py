@@ -1,0 +1,198 @@
+"""
+The private link between the two processes: typed messages over ipc. Only these two files' neighbours speak it.
+
+station -> inspector   PUSH bind / PULL connect   one socket, read by the inspector's engine thread
+inspector -> station   PULL bind / PUSH connect   one socket for each thread of the inspector that has something to say
+
+Each inspector gets a new pair of socket paths, so that a message of an older one cannot reach its successor's reader;
+every message carries the inspector's number all the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import zmq
+
+from edge.errors import ConfigurationError
+from edge.records import CameraStateName, Defect, Outcome, Reason
+from edge.wire import Encoding
+
+# sun_path of a Unix socket; the kernel cuts or refuses longer ones.
+_LONGEST_PATH = 107
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of the link's messages; private, so both ends are always of one version."""
+
+
+class FromInspector(Message, frozen=True, kw_only=True):
+    inspector: int
+    """Number of the process that speaks."""
+
+
+class Opening(FromInspector, frozen=True):
+    stage: str
+
+
+class Ready(FromInspector, frozen=True):
+    """Engines are proven and warm; frames are taken after ``Begin``."""
+
+    bundle_hash: str
+    backend: str
+    class_names: tuple[str, ...]
+    recipe_hashes: dict[str, str]
+    """By camera."""
+    took_ms: dict[str, int]
+    """Start, in stages: load, compile, parity, warm-up."""
+    parity: str
+    """One line: how close this machine is to PyTorch's answers."""
+
+
+class Failed(FromInspector, frozen=True):
+    """The start failed; the process ends after this."""
+
+    exit_code: int
+    text: str
+
+
+class CameraState(FromInspector, frozen=True):
+    camera: str
+    state: CameraStateName
+    text: str
+
+
+class Captured(FromInspector, frozen=True):
+    """A part passed. Sent at once, by the camera's own thread."""
+
+    camera: str
+    open_no: int
+    frame_no: int
+    t_us: int
+    tag: int | None
+    source: str
+    numbered: bool
+    """frame_no is the camera's own, so a gap proves missed frames."""
+    fault: Reason | None
+    """Why there is nothing to inspect; None = the frame waits in its slot for inspect or discard."""
+    detail: str
+
+
+class Progress(FromInspector, frozen=True):
+    """A completed cycle of the engine thread: of a part, or of the idle probe through the engines."""
+
+    part: int | None
+    stage: str
+
+
+class ViewResult(FromInspector, frozen=True):
+    """What the cascade found in one view; outcome UNKNOWN comes with its reason."""
+
+    part: int
+    camera: str
+    outcome: Outcome
+    reason: Reason | None
+    detail: str
+    defects: tuple[Defect, ...]
+    scores: dict[str, float]
+    tiles: int
+    segmented: int
+    complete: bool
+    timings_us: dict[str, int]
+    height: int
+    width: int
+    encoding: Encoding
+    payload: bytes
+    """Labels as edge.wire encodes them; empty when there is no mask."""
+    sent_us: int
+
+
+class Begin(Message, frozen=True):
+    """Take frames."""
+
+
+class Inspect(Message, frozen=True):
+    part: int
+    camera: str
+    open_no: int
+    frame_no: int
+    deadline_us: int
+
+
+class Discard(Message, frozen=True):
+    camera: str
+    open_no: int
+    frame_no: int
+
+
+class Answered(Message, frozen=True):
+    """The part has its verdict: its slot is free, and its picture may be shown."""
+
+    part: int
+    camera: str
+    open_no: int
+    frame_no: int
+    epoch: int
+    seq: int
+    outcome: Outcome
+
+
+class Stop(Message, frozen=True):
+    pass
+
+
+ToStation: TypeAlias = Opening | Ready | Failed | CameraState | Captured | Progress | ViewResult
+ToInspector: TypeAlias = Begin | Inspect | Discard | Answered | Stop
+
+
+class Spawn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new inspector is told on its standard input."""
+
+    inspector: int
+    station: str
+    """The settings tree as JSON."""
+    to_inspector: str
+    to_station: str
+    parent: int
+    """Process id of the station: an inspector whose parent is another one has been orphaned and ends."""
+    resume_from: dict[str, int]
+    """By camera: the first frame number that no earlier inspector has reported."""
+    proven_bundle: str | None
+    """Hash of the bundle whose parity an earlier inspector of this station has proven; it need not be proven again."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_to_station = msgspec.msgpack.Decoder(ToStation)
+_to_inspector = msgspec.msgpack.Decoder(ToInspector)
+
+
+def send(socket: zmq.Socket[bytes], message: ToStation | ToInspector, flags: int = 0) -> None:
+    socket.send(_encoder.encode(message), flags)
+
+
+def receive_from_inspector(socket: zmq.Socket[bytes]) -> ToStation:
+    message: ToStation = _to_station.decode(socket.recv(zmq.NOBLOCK))
+    return message
+
+
+def receive_from_station(socket: zmq.Socket[bytes]) -> ToInspector:
+    message: ToInspector = _to_inspector.decode(socket.recv(zmq.NOBLOCK))
+    return message
+
+
+def endpoints(run_dir: Path, inspector: int) -> tuple[str, str]:
+    """
+    Return (to the inspector, to the station) socket addresses for inspector number *inspector*.
+
+    Raises:
+        ConfigurationError: the run directory's path is too long for a Unix socket.
+    """
+    paths = [run_dir / f"{inspector}.down", run_dir / f"{inspector}.up"]
+    for path in paths:
+        if len(str(path).encode()) > _LONGEST_PATH:
+            raise ConfigurationError(
+                f"key 'run_dir' = {run_dir}: socket path {path} is longer than {_LONGEST_PATH} bytes; use a shorter one"
+            )
+    return f"ipc://{paths[0]}", f"ipc://{paths[1]}"

@@ -1,0 +1,63 @@
+"""Where frames wait for their verdict: a fixed number of canvases for each camera, made once."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass, field
+
+from edge.tiles import Canvas, Grid
+
+
+@dataclass
+class Slot:
+    """One canvas and what lies in it."""
+
+    canvas: Canvas
+    captured_us: int = 0
+    source: str = ""
+    capture_us: int = 0
+    """How long the camera's read took [us]."""
+
+
+@dataclass
+class Ring:
+    """
+    The slots of one camera. The camera's thread takes and holds, the engine thread finds and releases.
+
+    A held slot is known by (open number, frame number). Queue and dictionary operations are atomic: no lock is needed.
+    """
+
+    slots: list[Slot]
+    _free: queue.SimpleQueue[Slot] = field(default_factory=queue.SimpleQueue)
+    _held: dict[tuple[int, int], Slot] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for slot in self.slots:
+            self._free.put(slot)
+
+    def take(self, timeout_s: float) -> Slot | None:
+        """Return a free slot, None when there is none for so long (0 = do not wait)."""
+        try:
+            return self._free.get(timeout_s > 0, timeout_s or None)
+        except queue.Empty:
+            return None
+
+    def give_back(self, slot: Slot) -> None:
+        """Return a slot that was taken but not filled."""
+        self._free.put(slot)
+
+    def hold(self, slot: Slot, open_no: int, frame_no: int) -> None:
+        self._held[open_no, frame_no] = slot
+
+    def find(self, open_no: int, frame_no: int) -> Slot | None:
+        return self._held.get((open_no, frame_no))
+
+    def release(self, open_no: int, frame_no: int) -> None:
+        """Free the slot of that frame; a frame that got none is fine."""
+        slot = self._held.pop((open_no, frame_no), None)
+        if slot is not None:
+            self._free.put(slot)
+
+
+def make_ring(grid: Grid, channels: int, pad_value: int, count: int) -> Ring:
+    return Ring([Slot(Canvas(grid, channels, pad_value)) for _ in range(count)])

@@ -1,0 +1,79 @@
+"""From the manifest's defaults and the engineer's settings to the values that decide, each within its bounds."""
+
+from __future__ import annotations
+
+import math
+
+from edge.errors import ConfigurationError
+from edge.rules import ClassLimits, Recipe
+from edge.settings import CameraSettings, ClassRecipe, Station
+from engines.contract import DefectClass, Limit, Manifest
+
+
+def recipe_for_camera(manifest: Manifest, station: Station, camera: CameraSettings) -> Recipe:
+    """
+    Return the working values for one camera.
+
+    Raises:
+        ConfigurationError: a class the bundle does not have, a value out of its bounds, mm2 without a scale, or a scale
+            the bundle was not trained for; names the key, the value, what was expected.
+    """
+    _refuse_unknown_classes(manifest, station)
+    _refuse_other_scale(manifest, camera)
+    return Recipe(
+        classes=tuple(_limits(c, station.recipe.get(c.name, ClassRecipe()), camera) for c in manifest.classes),
+        mm_per_px=camera.mm_per_px,
+    )
+
+
+def _limits(defect_class: DefectClass, asked: ClassRecipe, camera: CameraSettings) -> ClassLimits:
+    key = f"recipe.{defect_class.name}"
+    rule = defect_class.rule
+    return ClassLimits(
+        name=defect_class.name,
+        gate=_within(f"{key}.gate", asked.gate, defect_class.gate),
+        threshold=_within(f"{key}.threshold", asked.threshold, defect_class.threshold),
+        min_area_px=_within(f"{key}.min_area", _area_px(key, asked, camera), rule.min_area_px),
+        min_peak=_within(f"{key}.min_peak", asked.min_peak, rule.min_peak),
+        max_count=round(_within(f"{key}.max_count", asked.max_count, rule.max_count)),
+    )
+
+
+def _area_px(key: str, asked: ClassRecipe, camera: CameraSettings) -> float | None:
+    if asked.min_area_mm2 is None:
+        return asked.min_area_px
+    if camera.mm_per_px is None:
+        raise ConfigurationError(
+            f"key '{key}.min_area_mm2' = {asked.min_area_mm2}: camera '{camera.name}' has no mm_per_px; "
+            "set its scale, or give min_area_px"
+        )
+    return asked.min_area_mm2 / camera.mm_per_px**2
+
+
+def _within(key: str, asked: float | None, limit: Limit) -> float:
+    if asked is None:
+        return limit.default
+    # Written so that NaN, which compares false with everything, is refused.
+    if not (math.isfinite(asked) and limit.low <= asked <= limit.high):
+        raise ConfigurationError(f"key '{key}' = {asked}: the bundle allows {limit.low:g} to {limit.high:g}")
+    return asked
+
+
+def _refuse_unknown_classes(manifest: Manifest, station: Station) -> None:
+    for name in station.recipe:
+        if name not in manifest.class_names:
+            raise ConfigurationError(
+                f"key 'recipe.{name}': the bundle has no such class; expected {', '.join(manifest.class_names)}"
+            )
+
+
+def _refuse_other_scale(manifest: Manifest, camera: CameraSettings) -> None:
+    if manifest.scale is None or camera.mm_per_px is None:
+        return
+    low = manifest.scale.mm_per_px * (1 - manifest.scale.tolerance)
+    high = manifest.scale.mm_per_px * (1 + manifest.scale.tolerance)
+    if not low <= camera.mm_per_px <= high:
+        raise ConfigurationError(
+            f"camera '{camera.name}': mm_per_px = {camera.mm_per_px}: the bundle was trained for {low:.4g} to "
+            f"{high:.4g}; use a bundle of this scale, frames are never resampled"
+        )

@@ -1,0 +1,244 @@
+"""
+The whole settings tree of a station, written once.
+
+Sources, the first wins: flags (``--endpoints.results ...``), environment (``EDGE_ENDPOINTS__RESULTS``), the TOML file.
+A key nobody knows is an error in each of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, CliPositionalArg, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edge.errors import ConfigurationError
+from edge.inspector.backend import BackendSettings
+from engines.contract import PixelFormat
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+ENVIRONMENT_PREFIX = "EDGE_"
+DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+_LOCAL = ("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:", "ipc://")
+
+
+class Strict(BaseModel):
+    """Frozen, and a mistyped key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoints(Strict):
+    """Where the outside connects. Loopback or ipc only: there are no keys yet to keep strangers out."""
+
+    results: str = Field("tcp://127.0.0.1:5556", description="verdicts, status, audit (XPUB)")
+    masks: str = Field("tcp://127.0.0.1:5557", description="masks, status (XPUB)")
+    pictures: str = Field("tcp://127.0.0.1:5558", description="pictures as JPEG, rate-limited (PUB)")
+
+    @field_validator("results", "masks", "pictures")
+    @classmethod
+    def _local_only(cls, value: str) -> str:
+        if not value.startswith(_LOCAL):
+            raise ValueError(f"expected an address on this machine ({', '.join(_LOCAL)}...): nothing is encrypted yet")
+        return value
+
+
+class BundleSettings(Strict):
+    """The release bundle to inspect with."""
+
+    path: Path = Field(DEMO_BUNDLE, description="folder with manifest.json; relative to the working directory")
+    allow_unsigned: bool = Field(False, description="bundles cannot be signed yet: say true to accept that")
+
+
+class SyntheticSource(Strict):
+    """The built-in steel strip: a pure function of (seed, frame number)."""
+
+    kind: Literal["synthetic"]
+    seed: int = Field(7, ge=0, description="another seed is another strip")
+    defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
+    frames: int | None = Field(None, ge=1, description="ends after so many frames; none = endless")
+
+
+class ReplaySource(Strict):
+    """Pictures of a folder in the order of their names, or the frames of a video."""
+
+    kind: Literal["replay"]
+    path: Path = Field(description="folder of pictures, or a video file")
+    pattern: str = Field("*", description="which files of the folder")
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
+
+
+class OpenCVSource(Strict):
+    """A device index, a video file or a URL, through OpenCV."""
+
+    kind: Literal["opencv"]
+    device: int | str = Field(description="0, /dev/video0, rtsp://..., http://..., or a file")
+    width: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
+    height: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="asked of the device and read back")
+    exposure: float | None = Field(None, description="asked of the device and read back; the driver's own unit")
+    gain: float | None = Field(None, description="asked of the device and read back; the driver's own unit")
+    open_timeout_ms: int = Field(3000, ge=100, description="for network sources")
+    read_timeout_ms: int = Field(2000, ge=100, description="for network sources")
+
+
+Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource, Field(discriminator="kind")]
+
+
+class CameraSettings(Strict):
+    """One camera and its canvas."""
+
+    name: _Name = Field(description="appears in topics and verdicts")
+    source: Source
+    height: int = Field(256, ge=16, le=16384, description="largest picture: height of the canvas [px]")
+    width: int = Field(1600, ge=16, le=16384, description="largest picture: width of the canvas [px]")
+    convert_to: PixelFormat | None = Field(
+        None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
+    )
+    slots: int = Field(4, ge=1, le=64, description="frames of a paced source that may wait for their verdict")
+    mm_per_px: float | None = Field(None, gt=0, description="scale at this station; none = rules in px only")
+
+    @property
+    def paced(self) -> bool:
+        """Frames come at the source's own time; False = the next is taken when the last one's verdict is out."""
+        return isinstance(self.source, OpenCVSource) or self.source.rate_hz is not None
+
+
+class ClassRecipe(Strict):
+    """Values for one defect class; what is left out is the manifest's default. Each must lie within its bounds."""
+
+    gate: float | None = Field(None, description="classifier probability above which a tile is segmented")
+    threshold: float | None = Field(None, description="segmenter probability a pixel must reach")
+    min_area_px: float | None = Field(None, description="smaller regions do not count [px]")
+    min_area_mm2: float | None = Field(None, gt=0, description="the same in mm2; needs mm_per_px of the camera")
+    min_peak: float | None = Field(None, description="regions never as certain as this do not count")
+    max_count: int | None = Field(None, description="so many regions that count are still a PASS")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> ClassRecipe:
+        if self.min_area_px is not None and self.min_area_mm2 is not None:
+            raise ValueError("min_area_px and min_area_mm2 are both set: keep one of them")
+        return self
+
+
+class Station(Strict):
+    """A whole station: what one TOML file describes."""
+
+    station: _Name = Field(description="name of this station; appears in topics and verdicts")
+    cameras: tuple[CameraSettings, ...] = Field(min_length=1, description="one table [[cameras]] each")
+    bundle: BundleSettings = BundleSettings()
+    backend: BackendSettings = BackendSettings()
+    recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
+    endpoints: Endpoints = Endpoints()
+    budget_ms: int = Field(100, ge=1, le=60_000, description="trigger to published; then the part is UNKNOWN(late)")
+    start: Literal["require", "wait"] = Field(
+        "require", description="a camera or bundle that fails at start: require = say why and exit; wait = retry"
+    )
+    begin: Literal["immediately", "first-subscriber"] = Field(
+        "immediately", description="first-subscriber: no frame is taken before somebody listens (replays, tests)"
+    )
+    run_dir: Path | None = Field(None, description="private sockets; none = a new folder of this process")
+    max_mask_bytes: int = Field(4_000_000, ge=1024, description="a larger mask is announced, not sent")
+    mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")
+    picture_rate_hz: float = Field(5.0, ge=0, le=100, description="pictures per second and camera; 0 = none")
+    hang_s: float = Field(5.0, gt=0, description="an inspector that completes no cycle for so long is replaced")
+    retry_s: float = Field(1.0, gt=0, description="pause before a camera or the inspector is tried again; doubles")
+    retry_limit_s: float = Field(30.0, gt=0, description="longest such pause")
+
+    @field_validator("cameras")
+    @classmethod
+    def _names_differ(cls, value: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
+        names = [camera.name for camera in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"camera names repeat: {', '.join(names)}")
+        return value
+
+
+class TomlFile(PydanticBaseSettingsSource):
+    """The file named by ``--config``; checked by itself, so that its faults are told with its name."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("this source gives the whole tree at once")
+
+    def __call__(self) -> dict[str, Any]:
+        _refuse_unknown_environment()
+        path = Path(self.current_state["config"])
+        tree = read_toml(path)
+        try:
+            Station.model_validate(tree)
+        except ValidationError as error:
+            # What is missing here may come from a flag or the environment: that is told later.
+            faults = [fault for fault in error.errors(include_url=False) if fault["type"] != "missing"]
+            if faults:
+                raise ConfigurationError(_described(path, faults[0])) from error
+        return tree
+
+
+class Daemon(BaseSettings, Station):
+    """
+    Inspect every part that passes the cameras, and publish one verdict each.
+
+    Settings come from the TOML file, EDGE_ variables (EDGE_ENDPOINTS__RESULTS) and the flags below; the last wins.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    config: CliPositionalArg[Path] = Field(description="the station's TOML file")
+    check: bool = Field(False, description="validate configuration and bundle, say what would be done, exit")
+    once: bool = Field(False, description="exit 0 when every source has ended and every verdict is out")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlFile(settings_cls)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """
+    Read a TOML file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not TOML; says the line.
+    """
+    try:
+        tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name the station's TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}; mend the file") from error
+    return tree
+
+
+def _refuse_unknown_environment() -> None:
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Daemon.model_fields}
+    for name, value in os.environ.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and name.split("__")[0].upper() not in known:
+            raise ConfigurationError(
+                f"environment: {name} = {value!r} is no setting; expected one of {', '.join(sorted(known))}"
+            )
+
+
+def _described(path: Path, fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: key '{key}' = {fault['input']!r} is unknown; expected a key of docs/settings.md"
+    expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{path}: key '{key}' = {fault['input']!r}: {expected}"
