@@ -1,0 +1,441 @@
+"""
+The station's loop: one thread that opens parts, keeps their deadlines, claims and publishes. It runs no engine.
+
+A cycle is: wait for whatever comes first, read what the inspector says, answer what is late, look after the inspector,
+send the heartbeat. Every path through which a part can end goes through ``_answer``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import zmq
+
+from edge.clock import Clock, Stopwatch
+from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError
+from edge.inspector.link import (
+    Answered,
+    Begin,
+    CameraState,
+    Captured,
+    Failed,
+    Inspect,
+    Opening,
+    Progress,
+    Ready,
+    ToStation,
+    ViewResult,
+)
+from edge.records import VERSION, Audit, AuditEvent, CameraStatus, Outcome, Reason, StationState, Status
+from edge.settings import Station
+from edge.station.parts import Part, Parts
+from edge.station.publisher import Publisher
+from edge.station.supervisor import Supervisor
+from edge.station.systemd import Notifier
+from edge.station.verdicts import Identity, mask_from_result, verdict_from_claim, view_from_result, view_without_result
+
+log = logging.getLogger("edge.station")
+
+_HEARTBEAT_US = 1_000_000
+# What a start may take: bundle, engines, parity and warm-up, on a slow machine.
+_START_LIMIT_S = 120.0
+# What is in hand when the station is stopped may still finish for so long.
+_STOP_LIMIT_US = 2_000_000
+# A gap in the frame numbers is answered part by part; a larger one is a camera that counts anew.
+_LARGEST_GAP = 1000
+_FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
+
+
+class Loop:
+    """
+    One station. ``run()`` returns the exit code.
+
+    Args:
+        station: settings.
+        identity: name and epoch in every message.
+        once: end when every source has ended and every verdict is out.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        identity: Identity,
+        supervisor: Supervisor,
+        publisher: Publisher,
+        notifier: Notifier,
+        clock: Clock,
+        *,
+        watchdog_s: float | None = None,
+        once: bool = False,
+    ) -> None:
+        self._station = station
+        self._identity = identity
+        self._supervisor = supervisor
+        self._publisher = publisher
+        self._notifier = notifier
+        self._clock = clock
+        self._once = once
+        self._parts = Parts()
+        self._ready: Ready | None = None
+        self._cameras = {
+            c.name: CameraStatus(name=c.name, state="closed", detail="", last_frame=None) for c in station.cameras
+        }
+        self._last_open: dict[str, int] = {}
+        self._listened = station.begin == "immediately"
+        self._begun = False
+        self._ever_ready = False
+        self._proven_bundle: str | None = None
+        self._detail = "starting"
+        self._status_us = 0
+        self._watchdog_us = None if watchdog_s is None else round(watchdog_s * 1e6)
+        self._fed_us = 0
+        self._stop_by_us: int | None = None
+        self._ended = False
+        self.stop_requested = False
+        self._handlers: dict[type[ToStation], Callable[[Any], None]] = {
+            Opening: self._on_opening,
+            Ready: self._on_ready,
+            Failed: self._on_failed,
+            CameraState: self._on_camera,
+            Captured: self._on_captured,
+            Progress: lambda message: None,
+            ViewResult: self._on_result,
+        }
+
+    def run(self) -> int:
+        """
+        Run until stopped, or until everything has ended.
+
+        Raises:
+            EdgeError: the start failed and ``start = "require"``; nothing was inspected.
+        """
+        while not self._finished():
+            self.cycle()
+        self._end()
+        return 0
+
+    def cycle(self) -> None:
+        """Wait for the next event and handle everything that is due."""
+        self._wait()
+        while (message := self._supervisor.receive()) is not None:
+            if message.inspector == self._supervisor.number:
+                self._handlers[type(message)](message)
+        self._answer_late()
+        self._look_after_inspector()
+        self._serve_subscribers()
+        self._feed_watchdog()
+        if self.stop_requested and self._stop_by_us is None:
+            self._begin_stop()
+
+    # ---- waiting ---------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._publisher.results, zmq.POLLIN)
+        poller.register(self._publisher.masks, zmq.POLLIN)
+        if self._supervisor.inbox is not None:
+            poller.register(self._supervisor.inbox, zmq.POLLIN)
+            poller.register(self._supervisor.alive_fd, zmq.POLLIN)
+        now_us = self._clock.now_us()
+        due_us = min(self._due_us(), default=now_us + _HEARTBEAT_US)
+        # Rounded up to whole ms: rounding down would spin until the deadline.
+        poller.poll(max(-(-(due_us - now_us) // 1000), 0))
+
+    def _due_us(self) -> list[int]:
+        due = [self._status_us + _HEARTBEAT_US, self._parts.next_deadline_us(), self._supervisor.start_at_us]
+        if self._watchdog_us is not None:
+            due.append(self._fed_us + self._watchdog_us)
+        return [us for us in [*due, self._stop_by_us] if us is not None]
+
+    # ---- parts -----------------------------------------------------------------------------------------------
+
+    def _on_captured(self, message: Captured) -> None:
+        if message.numbered:
+            self._answer_gap(message)
+        self._last_open[message.camera] = message.open_no
+        self._set_camera(message.camera, last_frame=message.frame_no)
+        part = self._trigger(message, message.frame_no, message.source)
+        if self._stop_by_us is not None:
+            self._unknown(part, Reason.STOPPED, "the station is being stopped")
+        elif message.fault is not None:
+            self._unknown(part, message.fault, message.detail)
+        elif not self._supervisor.order(_inspect(part)):
+            self._unknown(part, Reason.ENGINE, "the inspector takes no orders")
+
+    def _answer_gap(self, message: Captured) -> None:
+        """Answer the parts whose frames never came; numbers of different opens are not comparable."""
+        last = self._cameras[message.camera].last_frame
+        if last is None or self._last_open.get(message.camera) != message.open_no:
+            return
+        if not 0 < message.frame_no - last <= _LARGEST_GAP:
+            log.warning("camera %s: frame %d follows %d: it counts anew", message.camera, message.frame_no, last)
+            return
+        for number in range(last + 1, message.frame_no):
+            part = self._trigger(message, number, str(number))
+            self._unknown(part, Reason.MISSED, f"frame {number} of camera {message.camera} never came")
+
+    def _trigger(self, message: Captured, frame_no: int, source: str) -> Part:
+        return self._parts.trigger(
+            message.camera,
+            message.open_no,
+            frame_no,
+            source,
+            message.t_us,
+            message.t_us + 1000 * self._station.budget_ms,
+        )
+
+    def _on_result(self, message: ViewResult) -> None:
+        watch = Stopwatch(self._clock)
+        watch.stages_us["handover"] = self._clock.now_us() - message.sent_us
+        part = self._parts.find(message.part)
+        if part is None:
+            self._audit("late_result", message.part, f"{message.camera}: result after the verdict", message.outcome)
+            return
+        self._supervisor.proved()
+        self._answer(part, message, message.outcome, message.reason, message.detail, watch)
+
+    def _answer_late(self) -> None:
+        for part in self._parts.expired(self._clock.now_us()):
+            self._unknown(part, Reason.LATE, f"no result within {self._station.budget_ms} ms of the trigger")
+
+    def _unknown(self, part: Part, reason: Reason, detail: str) -> None:
+        self._answer(part, None, Outcome.UNKNOWN, reason, detail, Stopwatch(self._clock))
+
+    def _answer(
+        self,
+        part: Part,
+        result: ViewResult | None,
+        outcome: Outcome,
+        reason: Reason | None,
+        detail: str,
+        watch: Stopwatch,
+    ) -> None:
+        """Claim, publish, and tell the inspector that the frame's slot is free."""
+        if result is None:
+            view = view_without_result(part, reason or Reason.ENGINE)
+        else:
+            view = view_from_result(part, result, self._station.max_mask_bytes)
+        claim = self._parts.claim(part.number, outcome, reason, detail, view)
+        if claim is None:
+            return
+        watch.lap("publish")
+        verdict = verdict_from_claim(
+            self._identity, claim, self._ready, watch.stages_us, self._clock.now_us(), self._clock.utc_us()
+        )
+        self._publisher.verdict(verdict)
+        if result is not None and self._ready is not None:
+            header = mask_from_result(self._identity, claim, result, self._ready.class_names)
+            if header is not None:
+                self._publisher.mask(header, result.payload)
+        self._supervisor.order(_answered(part, self._identity.epoch, claim.seq, outcome))
+
+    # ---- the inspector ---------------------------------------------------------------------------------------
+
+    def _on_opening(self, message: Opening) -> None:
+        self._say(f"inspector {message.inspector}: {message.stage}")
+
+    def _on_ready(self, message: Ready) -> None:
+        self._ready = message
+        self._proven_bundle = message.bundle_hash
+        took = ", ".join(f"{stage} {ms} ms" for stage, ms in message.took_ms.items())
+        log.info("inspector %d: %s; parity: %s; %s", message.inspector, message.backend, message.parity, took)
+        self._became_ready()
+
+    def _on_failed(self, message: Failed) -> None:
+        self._start_failed(message.text, message.exit_code)
+
+    def _on_camera(self, message: CameraState) -> None:
+        before = self._cameras[message.camera].state
+        self._set_camera(message.camera, state=message.state, detail=message.text)
+        log.log(
+            logging.WARNING if message.state == "failed" else logging.INFO,
+            "camera %s: %s: %s", message.camera, message.state, message.text,
+        )  # fmt: skip
+        if message.state == "failed":
+            if before == "open":
+                self._audit("camera_lost", None, message.text, None)
+            self._start_failed(message.text, CameraError.exit_code)
+        self._became_ready()
+
+    def _became_ready(self) -> None:
+        if self._is_ready():
+            self._say("inspecting")
+            if not self._ever_ready:
+                self._ever_ready = True
+                self._notifier.notify("READY=1", "STATUS=inspecting")
+        if self._ready is not None and self._listened and not self._begun:
+            self._begun = self._supervisor.order(Begin())
+        self._send_status()
+
+    def _start_failed(self, text: str, exit_code: int) -> None:
+        """End the station if it has never been ready and is told to require it; else say so and go on trying."""
+        if self._station.start == "require" and not self._ever_ready:
+            self._supervisor.kill()
+            raise _FAILURES.get(exit_code, EdgeError)(text)
+        log.error("%s", text)
+        self._say(text)
+
+    def _look_after_inspector(self) -> None:
+        code = self._supervisor.ended()
+        if code is not None:
+            self._inspector_ended(code)
+        elif self._supervisor.running:
+            limit_s = _START_LIMIT_S if self._ready is None else self._station.hang_s
+            if self._supervisor.silent_s() > limit_s:
+                log.error("inspector %d: no sign of life for %.1f s: killed", self._supervisor.number, limit_s)
+                self._supervisor.kill()
+        elif self._start_is_due():
+            self._supervisor.start(self._resume_from(), self._proven_bundle)
+
+    def _inspector_ended(self, code: int) -> None:
+        """Answer what was in its hands at once, and prepare its successor."""
+        text = f"inspector {self._supervisor.number} ended with code {code}"
+        self._ready = None
+        self._begun = False
+        self._supervisor.bury()
+        for part in self._parts.all_open():
+            self._unknown(
+                part, *((Reason.STOPPED, "stopped") if self._stop_by_us is not None else (Reason.ENGINE, text))
+            )
+        for name, camera in self._cameras.items():
+            if camera.state != "ended":
+                self._set_camera(name, state="closed", detail=text)
+        if self._stop_by_us is None and not self._all_ended():
+            self._audit("inspector_lost", None, text, None)
+            self._start_failed(text, EdgeError.exit_code)
+        self._send_status()
+
+    def _start_is_due(self) -> bool:
+        due_us = self._supervisor.start_at_us
+        return self._stop_by_us is None and due_us is not None and self._clock.now_us() >= due_us
+
+    def _resume_from(self) -> dict[str, int]:
+        return {c.name: c.last_frame + 1 for c in self._cameras.values() if c.last_frame is not None}
+
+    # ---- outside ---------------------------------------------------------------------------------------------
+
+    def _serve_subscribers(self) -> None:
+        topics = self._publisher.subscriptions()
+        if any(b"verdict/".startswith(topic[:8]) for topic in topics) and not self._listened:
+            self._listened = True
+            self._became_ready()
+        elif topics or self._clock.now_us() >= self._status_us + _HEARTBEAT_US:
+            self._send_status()
+
+    def _send_status(self) -> None:
+        self._status_us = self._clock.now_us()
+        self._publisher.status(
+            Status(
+                version=VERSION,
+                station=self._identity.station,
+                epoch=self._identity.epoch,
+                seq=self._parts.seq,
+                state=self._state(),
+                ready=self._is_ready(),
+                detail=self._detail,
+                inspector=self._supervisor.number,
+                triggers=self._parts.triggers,
+                counts={outcome.value: count for outcome, count in self._parts.counts.items()},
+                open=self._parts.open,
+                cameras=tuple(self._cameras.values()),
+                sent_us=self._status_us,
+                utc_us=self._clock.utc_us(),
+            )
+        )
+
+    def _state(self) -> StationState:
+        if self._ended:
+            return "stopped"
+        if self._stop_by_us is not None:
+            return "stopping"
+        if self._is_ready():
+            return "ready"
+        return "degraded" if self._ever_ready else "starting"
+
+    def _is_ready(self) -> bool:
+        return (
+            self._ready is not None
+            and not self._ended
+            and self._stop_by_us is None
+            and all(camera.state in ("open", "ended") for camera in self._cameras.values())
+        )
+
+    def _say(self, text: str) -> None:
+        if text != self._detail:
+            self._detail = text
+            self._notifier.notify(f"STATUS={text}")
+
+    def _audit(self, event: AuditEvent, part: int | None, detail: str, outcome: Outcome | None) -> None:
+        log.warning("%s: %s", event, detail)
+        self._publisher.audit(
+            Audit(
+                version=VERSION,
+                station=self._identity.station,
+                epoch=self._identity.epoch,
+                seq=None,
+                part=part,
+                event=event,
+                detail=detail,
+                outcome=outcome,
+                sent_us=self._clock.now_us(),
+            )
+        )
+
+    def _feed_watchdog(self) -> None:
+        """Fed by completed cycles only, never by a timer of its own."""
+        if self._watchdog_us is not None and self._clock.now_us() >= self._fed_us + self._watchdog_us:
+            self._fed_us = self._clock.now_us()
+            self._notifier.notify("WATCHDOG=1")
+
+    def _set_camera(self, name: str, **changes: Any) -> None:
+        self._cameras[name] = msgspec.structs.replace(self._cameras[name], **changes)
+
+    # ---- end -------------------------------------------------------------------------------------------------
+
+    def _all_ended(self) -> bool:
+        return all(camera.state == "ended" for camera in self._cameras.values())
+
+    def _finished(self) -> bool:
+        if self._stop_by_us is None:
+            return self._once and self._all_ended() and self._parts.open == 0
+        return not self._supervisor.running or self._clock.now_us() >= self._stop_by_us
+
+    def _begin_stop(self) -> None:
+        """Take no further part; what is in hand may finish."""
+        self._stop_by_us = self._clock.now_us() + _STOP_LIMIT_US
+        self._say("stopping")
+        self._notifier.notify("STOPPING=1")
+        self._supervisor.stop()
+        self._send_status()
+
+    def _end(self) -> None:
+        """Answer what is left, tell the outside, and see the inspector off."""
+        for part in self._parts.all_open():
+            self._unknown(part, Reason.STOPPED, "the station was stopped")
+        self._ended = True
+        self._say("stopped")
+        self._supervisor.stop()
+        self._send_status()
+        self._supervisor.see_off()
+
+
+def _inspect(part: Part) -> Inspect:
+    assert part.frame_no is not None
+    return Inspect(
+        part=part.number, camera=part.camera, open_no=part.open_no, frame_no=part.frame_no, deadline_us=part.deadline_us
+    )
+
+
+def _answered(part: Part, epoch: int, seq: int, outcome: Outcome) -> Answered:
+    return Answered(
+        part=part.number,
+        camera=part.camera,
+        open_no=part.open_no,
+        frame_no=part.frame_no or 0,
+        epoch=epoch,
+        seq=seq,
+        outcome=outcome,
+    )

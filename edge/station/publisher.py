@@ -1,0 +1,77 @@
+"""The station's public sockets, and the reason beside each option."""
+
+from __future__ import annotations
+
+import zmq
+
+from edge.errors import ConfigurationError
+from edge.records import Audit, MaskHeader, Status, Verdict
+from edge.settings import Station
+from edge.wire import frames_from_message
+
+# Verdicts that may wait for one slow reader: minutes of a fast line, a few MB. Beyond it that reader loses some and
+# sees the gap in seq; the station never waits.
+_VERDICTS_WAITING = 20_000
+
+
+class Publisher:
+    """
+    Sends to whoever listens; nobody can slow it down.
+
+    Raises:
+        ConfigurationError: an endpoint is in use or cannot be bound.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station) -> None:
+        masks_waiting = max(station.mask_buffer_bytes // station.max_mask_bytes, 1)
+        self.results = _bound(context, "results", station.endpoints.results, _VERDICTS_WAITING)
+        self.masks = _bound(context, "masks", station.endpoints.masks, masks_waiting)
+        self._verdict_readers = 0
+
+    def verdict(self, verdict: Verdict) -> None:
+        self.results.send_multipart(frames_from_message(verdict))
+
+    def mask(self, header: MaskHeader, payload: bytes) -> None:
+        self.masks.send_multipart(frames_from_message(header, payload))
+
+    def status(self, status: Status) -> None:
+        """Send the heartbeat on both sockets: on masks it proves to a reader that its subscription has arrived."""
+        frames = frames_from_message(status)
+        self.results.send_multipart(frames)
+        self.masks.send_multipart(frames)
+
+    def audit(self, audit: Audit) -> None:
+        self.results.send_multipart(frames_from_message(audit))
+
+    def subscriptions(self) -> list[bytes]:
+        """Return the topics subscribed to since the last call, on either socket."""
+        topics = []
+        for reader in (self.results, self.masks):
+            while reader.poll(0):
+                event = reader.recv()
+                if event[:1] == b"\x01":
+                    topics.append(event[1:])
+        return topics
+
+    def close(self, linger_ms: int) -> None:
+        """Close both; what still waits for a reader is given so long."""
+        self.results.close(linger_ms)
+        self.masks.close(linger_ms)
+
+
+def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:
+    publisher = context.socket(zmq.XPUB)
+    publisher.sndhwm = waiting
+    # Tell each new subscription, also to a topic that has a reader already: it is answered by a heartbeat.
+    publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+    # A reader that vanished without a word is dropped instead of buffered for ever.
+    publisher.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+    publisher.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
+    try:
+        publisher.bind(endpoint)
+    except zmq.ZMQError as error:
+        publisher.close(0)
+        raise ConfigurationError(
+            f"key 'endpoints.{name}' = {endpoint}: {error.strerror}; choose another port, or stop who uses it"
+        ) from error
+    return publisher

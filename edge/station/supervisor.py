@@ -1,0 +1,145 @@
+"""The inspector process seen from the station: started, watched, killed and started again, never waited for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from edge.clock import Clock
+from edge.inspector.link import Spawn, Stop, ToInspector, ToStation, endpoints, receive_from_inspector, send
+from edge.settings import Station
+
+# Orders that may wait for a hung inspector: more than there can be frames in slots.
+_ORDERS_WAITING = 10_000
+# At the end only: while the station works, nothing waits for the inspector.
+_SEE_OFF_S = 1.0
+
+
+class Supervisor:
+    """
+    One inspector at a time, over its own pair of sockets.
+
+    Attributes:
+        number: how many inspectors were started.
+        inbox: what the present inspector says; poll it, then ``receive()``. None between two inspectors.
+        alive_fd: readable when the present inspector's process has ended.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station, run_dir: Path, clock: Clock) -> None:
+        self._context = context
+        self._station = station
+        self._run_dir = run_dir
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._orders: zmq.Socket[bytes] | None = None
+        self._failures = 0
+        self.number = 0
+        self.inbox: zmq.Socket[bytes] | None = None
+        self.alive_fd = -1
+        self.heard_us = 0
+        self.start_at_us: int | None = clock.now_us()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+        """Start the next inspector; it says on ``inbox`` how it gets on."""
+        self.number += 1
+        self.start_at_us = None
+        to_inspector, to_station = endpoints(self._run_dir, self.number)
+        self._orders = self._context.socket(zmq.PUSH)
+        self._orders.sndhwm = _ORDERS_WAITING
+        self._orders.linger = 0
+        self._orders.bind(to_inspector)
+        self.inbox = self._context.socket(zmq.PULL)
+        self.inbox.rcvhwm = 0
+        self.inbox.bind(to_station)
+        spawn = Spawn(
+            inspector=self.number,
+            station=self._station.model_dump_json(),
+            to_inspector=to_inspector,
+            to_station=to_station,
+            parent=os.getpid(),
+            resume_from=resume_from,
+            proven_bundle=proven_bundle,
+        )
+        self._process = subprocess.Popen([sys.executable, "-m", "edge.inspector.main"], stdin=subprocess.PIPE)
+        assert self._process.stdin is not None
+        with self._process.stdin as stdin:
+            stdin.write(msgspec.json.encode(spawn))
+        self.alive_fd = os.pidfd_open(self._process.pid)
+        self.heard_us = self._clock.now_us()
+
+    def receive(self) -> ToStation | None:
+        """Return the next message of the present inspector, None when there is none."""
+        if self.inbox is None or not self.inbox.poll(0):
+            return None
+        self.heard_us = self._clock.now_us()
+        return receive_from_inspector(self.inbox)
+
+    def order(self, message: ToInspector) -> bool:
+        """Send an order; False when there is nobody to take it."""
+        if self._orders is None:
+            return False
+        try:
+            send(self._orders, message, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def silent_s(self) -> float:
+        """Return for how long the inspector has said nothing [s]."""
+        return (self._clock.now_us() - self.heard_us) / 1e6
+
+    def proved(self) -> None:
+        """Note that the present inspector does its work: if it fails, the next one is started at once."""
+        self._failures = 0
+
+    def stop(self) -> None:
+        """Ask the inspector to end; it is not waited for."""
+        self.order(Stop())
+
+    def see_off(self) -> None:
+        """Give the inspector that was asked to stop a moment, then kill it; returns when it is gone."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(_SEE_OFF_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self.bury()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def ended(self) -> int | None:
+        """Return the exit code when the inspector has ended, None while it runs or when there is none."""
+        return None if self._process is None else self._process.poll()
+
+    def bury(self) -> None:
+        """Forget an ended inspector and set the time of the next start: at once, then with a doubling pause."""
+        assert self._process is not None
+        self._process.wait()
+        self._process = None
+        os.close(self.alive_fd)
+        self.alive_fd = -1
+        for link in (self._orders, self.inbox):
+            if link is not None:
+                link.close(0)
+        self._orders = self.inbox = None
+        for address in endpoints(self._run_dir, self.number):
+            Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
+        self.start_at_us = self._clock.now_us() + round(self._pause_s() * 1e6)
+        self._failures += 1
+
+    def _pause_s(self) -> float:
+        if self._failures == 0:
+            return 0.0
+        return min(self._station.retry_s * 2.0 ** (self._failures - 1), self._station.retry_limit_s)

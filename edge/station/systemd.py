@@ -1,0 +1,35 @@
+"""Tell the service manager how we are: the ten lines of sd_notify that we need. Source: man 3 sd_notify."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+class Notifier:
+    """Sends states to the socket systemd names in NOTIFY_SOCKET; does nothing where there is none."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for the zero byte of an abstract socket.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
+
+    def notify(self, *states: str) -> None:
+        """Send states like ``READY=1`` or ``STATUS=...``; a manager that is gone is no reason to stop inspecting."""
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto("\n".join(states).encode(), socket.MSG_DONTWAIT, self._address)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+
+def watchdog_period_s() -> float | None:
+    """Return how often systemd expects a sign of life: half of WATCHDOG_USEC, None when it expects none."""
+    usec = os.environ.get("WATCHDOG_USEC", "")
+    return int(usec) / 2e6 if usec.isdigit() else None
