@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-# isort: off
-import training.torchvision_shim  # noqa: F401  # before timm, see there
 import timm
-
-# isort: on
 from torch import Tensor, nn
 
 from edge.errors import ConfigurationError

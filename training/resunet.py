@@ -3,7 +3,7 @@ ResUNet: the segmenter. Residual blocks in the shape of a U-Net.
 
 Source: Zhang, Liu, Wang, "Road Extraction by Deep Residual U-Net", IEEE GRSL 15 (2018) 749-753, figure 1 and table I:
 residual blocks, down-sampling by stride instead of pooling, a projection on every shortcut that changes shape, bilinear
-up-sampling followed by a block. One thing differs: here a batch norm follows its convolution instead of preceding it, so
+up-sampling followed by a block. One thing differs: a batch norm follows its convolution instead of preceding it, so
 that export folds all of them away.
 """
 
@@ -88,7 +88,7 @@ class ResUNet(nn.Module):
     """
     Class logits of every pixel of a tile.
 
-    Width 16 with depth 4 (four halvings) has 2.0 M parameters for one grey channel and four classes; width 8 a quarter.
+    Width 16 with depth 4 (four halvings) has 2.07 M parameters (one grey channel, four classes), width 8 a quarter.
 
     Args:
         class_count: K, the number of defect classes; the output has K + 1 planes, plane 0 = sound.

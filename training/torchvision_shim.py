@@ -1,9 +1,9 @@
 """
-Let timm import torchvision beside a CPU build of PyTorch.
+Let torchvision be imported beside a CPU build of PyTorch.
 
-timm imports torchvision for a few names that this project never calls. A torchvision wheel built for CUDA cannot load
-its compiled operators beside a CPU PyTorch; its import then fails: ``operator torchvision::nms does not exist``.
-Declaring the operators' schemas first, without any kernel, is enough. Import this module before timm.
+timm, lightning and torchmetrics import it for names that this project never calls. A torchvision wheel built for CUDA
+cannot load its compiled operators beside a CPU PyTorch; its import then fails with ``operator torchvision::nms does not
+exist``. Declaring the operators' schemas first, without any kernel, is enough. The package imports this module first.
 """
 
 from __future__ import annotations
