@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg, CliSubCommand
 from rich.console import Console
@@ -15,7 +16,10 @@ from edge.errors import ConfigurationError
 from engines.contract import PixelFormat, TileShape
 from training.checkpoint import CheckpointSpec
 from training.datasets import Dataset, read_dataset
+from training.evaluate import Report, evaluate, score, show
+from training.predict import Cascade
 from training.presets import Augmentation
+from training.splits import Split
 from training.train import Precision, Run, made_with, train
 
 PROGRAM = "edge-train"
@@ -58,6 +62,7 @@ class _TrainFlags(_DataFlags):
     batch: int = Field(16, ge=2, description="tiles a batch")
     learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak of the one-cycle schedule")
     precision: Precision = Field("32-true", description="bf16-mixed is faster where the processor has bf16 units")
+    threads: int | None = Field(None, ge=1, description="processor threads; 1 is best where other work wants the cores")
     accelerator: str = Field("auto", description="auto, cpu, gpu, mps")
     validation_tiles: int = Field(
         256, ge=2, description="tiles of each validation, at most; half of them without defect"
@@ -74,6 +79,7 @@ class _TrainFlags(_DataFlags):
             learning_rate=self.learning_rate,
             seed=self.seed,
             precision=self.precision,
+            threads=self.threads,
             accelerator=self.accelerator,
             validation_tiles=self.validation_tiles,
             crop=crop,
@@ -111,11 +117,35 @@ class SegmenterFlags(_TrainFlags):
     crop: int | None = Field(None, ge=16, le=4096, description="train on squares of this side [px], not on whole tiles")
 
 
+class _ReportFlags(_DataFlags):
+    split: Split = Field("test", description="which split to judge; choose nothing by the test split")
+    as_json: bool = Field(False, alias="json", description="print JSON instead of a table")
+
+
+class EvaluateFlags(_ReportFlags):
+    """Judge two checkpoints in PyTorch: masks, ranking of images, recall of tiles."""
+
+    classifier: Path = Field(description="the classifier's .safetensors file")
+    segmenter: Path = Field(description="the segmenter's .safetensors file")
+    gate: float = Field(0.5, ge=0.0, le=1.0, description="tiles with a score at or above it are segmented")
+    threshold: float = Field(0.5, ge=0.0, le=1.0, description="probability at which a pixel is marked")
+
+
+class ScoreFlags(_ReportFlags):
+    """Judge what a subscriber of the daemon received: verdicts and masks of replayed images."""
+
+    verdicts: Path = Field(description="a JSON object a line: the verdicts")
+    masks: Path = Field(description="folder with <image stem>.png, pixel value = class id")
+    format: PixelFormat = Field("mono8", description="how the line read the images")
+
+
 class TrainCommand(_Flags):
     """From labelled pictures to two networks, and how good they are."""
 
     classifier: CliSubCommand[ClassifierFlags]
     segmenter: CliSubCommand[SegmenterFlags]
+    evaluate: CliSubCommand[EvaluateFlags]
+    score: CliSubCommand[ScoreFlags]
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -128,6 +158,10 @@ def _body(command: TrainCommand) -> int:
         return _train_classifier(command.classifier)
     if command.segmenter is not None:
         return _train_segmenter(command.segmenter)
+    if command.evaluate is not None:
+        return _evaluate(command.evaluate)
+    if command.score is not None:
+        return _score(command.score)
     raise ConfigurationError("expected a command: classifier, segmenter, evaluate or score")
 
 
@@ -146,4 +180,21 @@ def _train_segmenter(flags: SegmenterFlags) -> int:
 def _train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> int:
     best = train(dataset, spec, run, Augmentation())
     Console(stderr=True).print(f"best val_score {best.score:.4f}: {best.path}")
+    return 0
+
+
+def _evaluate(flags: EvaluateFlags) -> int:
+    cascade = Cascade(flags.classifier, flags.segmenter)
+    return _report(flags, evaluate(flags.dataset(), flags.split, cascade, flags.gate, flags.threshold))
+
+
+def _score(flags: ScoreFlags) -> int:
+    return _report(flags, score(flags.dataset(), flags.split, flags.verdicts, flags.masks, flags.format))
+
+
+def _report(flags: _ReportFlags, report: Report) -> int:
+    if flags.as_json:
+        Console(soft_wrap=True).out(msgspec.json.format(msgspec.json.encode(report)).decode(), highlight=False)
+    else:
+        show(report, Console())
     return 0

@@ -126,11 +126,11 @@ def tile_figures(
         scores: (T, K) probabilities.
         gate: a tile goes on if any of its scores reaches this.
     """
-    reached = (scores >= gate).astype(np.bool_)
-    opened = reached.any(axis=1)
+    reached = scores >= gate
+    opened = scores.max(axis=1) >= gate
     defective = (targets == PRESENT).any(axis=1)
     sound = (targets == ABSENT).all(axis=1)
-    recall = {name: _share(reached[:, k][targets[:, k] == PRESENT]) for k, name in enumerate(class_names)}
+    recall = {name: _share(reached[targets[:, k] == PRESENT, k]) for k, name in enumerate(class_names)}
     return TileFigures(recall=recall, any_recall=_share(opened[defective]), false_share=_share(opened[sound]))
 
 

@@ -6,7 +6,6 @@ import logging
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Literal
 import lightning as L
 import timm
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
 from edge.errors import ConfigurationError
@@ -23,6 +21,7 @@ from engines.contract import TileShape
 from training.checkpoint import CheckpointSpec, Kind, network_from_spec
 from training.datasets import Dataset
 from training.presets import Augmentation
+from training.progress import progress_callback
 from training.sampling import TileRecipe, TrainingTiles, ValidationTiles, read_pictures
 from training.task import BestCheckpoint, Schedule, TileTask
 
@@ -41,6 +40,7 @@ class Run:
     learning_rate: float
     seed: int
     precision: Precision
+    threads: int | None
     accelerator: str
     validation_tiles: int
     pretrained: bool
@@ -78,6 +78,8 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmen
         ConfigurationError: the network cannot be built, or the accelerator is not there.
     """
     L.seed_everything(run.seed, workers=True, verbose=False)
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
     network = network_from_spec(spec, pretrained=run.pretrained)
     recipe = TileRecipe(spec.format, spec.tile, spec.pad_value, len(spec.class_names))
     tiles = TrainingTiles(
@@ -111,7 +113,6 @@ def _training_recipe(recipe: TileRecipe, spec: CheckpointSpec, crop: int | None)
 def _trainer(run: Run, kind: Kind, best: BestCheckpoint) -> L.Trainer:
     # Lightning announces devices and advertises services at INFO; the progress bar says what matters.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    callbacks: Sequence[L.Callback] = [best, RichProgressBar()] if run.progress else [best]
     try:
         return L.Trainer(
             accelerator=run.accelerator,
@@ -119,7 +120,7 @@ def _trainer(run: Run, kind: Kind, best: BestCheckpoint) -> L.Trainer:
             precision=run.precision,
             max_epochs=run.epochs,
             max_time=timedelta(minutes=run.time_limit_min) if run.time_limit_min else None,
-            callbacks=list(callbacks),
+            callbacks=[best, progress_callback(run.progress)],
             logger=_csv_logger(run.out, kind),
             log_every_n_steps=min(10, run.steps_per_epoch),
             # CUDA has no deterministic kernel for two of the operators used.
@@ -138,4 +139,4 @@ def _csv_logger(out: Path, kind: Kind) -> CSVLogger:
     folder = out / kind
     for name in ("metrics.csv", "hparams.yaml"):
         (folder / name).unlink(missing_ok=True)
-    return CSVLogger(out, name="", version=kind)
+    return CSVLogger(out, name="", version=kind, flush_logs_every_n_steps=10)
