@@ -106,7 +106,7 @@ def _summary_table(bundle: Bundle) -> Table:
     table.add_column("value", overflow="fold")
     table.add_row("bundle hash", bundle.hash)
     table.add_row("format", manifest.format)
-    table.add_row("core, halo [px]", f"{tile.core_height} x {tile.core_width}, {tile.halo} (height x width)")
+    table.add_row(r"core, halo \[px]", f"{tile.core_height} x {tile.core_width}, {tile.halo} (height x width)")
     table.add_row("most tiles a call", str(manifest.max_tiles))
     table.add_row("precision, opset", f"{manifest.precision}, {manifest.opset}")
     scale = manifest.scale
@@ -121,7 +121,7 @@ def _summary_table(bundle: Bundle) -> Table:
 
 def _class_table(manifest: Manifest) -> Table:
     table = Table(title="classes: default (lowest..highest a recipe may set)", title_justify="left")
-    for heading in ("label", "class", "gate", "threshold", "min area [px]", "min peak", "max count"):
+    for heading in ("label", "class", "gate", "threshold", r"min area \[px]", "min peak", "max count"):
         table.add_column(heading)
     for label, c in enumerate(manifest.classes, start=1):
         limits = (c.gate, c.threshold, c.rule.min_area_px, c.rule.min_peak, c.rule.max_count)

@@ -1,0 +1,15 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that finds bright and dark squares; read only: copy it before changing it."""
+    from tests.support.bundles import make_bundle  # torch: only the tests that need a bundle pay for it
+
+    return make_bundle(tmp_path_factory.mktemp("tiny"))
