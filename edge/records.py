@@ -231,6 +231,8 @@ class Status(Message, frozen=True, tag_field="schema", tag="status"):
     detail: str
     inspector: int
     """Number of the inspector process: how often it was started."""
+    start_ms: dict[str, int]
+    """What the present inspector's start took, by stage; empty until it is proven."""
     triggers: int
     counts: dict[str, int]
     """Verdicts by outcome; triggers = PASS + REJECT + UNKNOWN + open."""

@@ -25,6 +25,7 @@ from edge.bundle import Bundle, read_trusted_bundle
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import EdgeError, InferenceFailed
 from edge.inspector.backend import Engine, open_engine
+from edge.inspector.buckets import bucket_sizes
 from edge.inspector.camera import make_camera
 from edge.inspector.capture import CameraThread
 from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection
@@ -324,14 +325,6 @@ class Inspector:
             thread.join(timeout=1.0)
         self._classifier.close()
         self._segmenter.close()
-
-
-def bucket_sizes(most: int) -> tuple[int, ...]:
-    """Return the batch sizes to compile for at most *most* tiles a call: 1, 2, 4, ... and *most* itself."""
-    sizes = [1]
-    while 2 * sizes[-1] < most:
-        sizes.append(2 * sizes[-1])
-    return tuple(sorted({*sizes, most}))
 
 
 def _ring(camera: CameraSettings, grid: Grid, manifest: Manifest) -> Ring:

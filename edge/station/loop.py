@@ -337,6 +337,7 @@ class Loop:
                 ready=self._is_ready(),
                 detail=self._detail,
                 inspector=self._supervisor.number,
+                start_ms={} if self._ready is None else self._ready.took_ms,
                 triggers=self._parts.triggers,
                 counts={outcome.value: count for outcome, count in self._parts.counts.items()},
                 open=self._parts.open,

@@ -1,0 +1,183 @@
+"""
+``make demo``: a station inspects the built-in steel strip with the bundle that ships, and a subscriber watches it.
+
+The strip knows its own defects, so that the end can say how the verdicts compare with the truth.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from edge.client import Event, Mask
+from edge.commandline import run
+from edge.errors import ConfigurationError
+from edge.records import Outcome, Status, Verdict
+from edge.rig import Rig
+from edge.settings import DEMO_BUNDLE
+from edge.subscribe import Board, Keeper
+from edge.synthetic import CLASS_NAMES, Strip
+
+_OVERVIEW_ROWS = 6
+_OVERVIEW_WIDTH = 1200
+
+
+class Demo(BaseModel):
+    """Inspect the built-in steel strip, show verdicts as they come, compare them with the truth."""
+
+    out: Path = Field(Path("demo-out"), description="folder for pictures, masks and verdicts")
+    frames: int = Field(300, ge=1, description="frames to inspect")
+    rate_hz: float = Field(30.0, gt=0, le=1000, description="frames per second of the strip")
+    seed: int = Field(2024, ge=0, description="another seed is another strip; the networks were trained on seed 1")
+    defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
+    bundle: Path = Field(DEMO_BUNDLE, description="the bundle to inspect with")
+
+
+@dataclass
+class Tally:
+    """What was received, for the summary."""
+
+    began_s: float = field(default_factory=time.monotonic)
+    verdicts: list[Verdict] = field(default_factory=list)
+    masks: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    start_ms: dict[str, int] = field(default_factory=dict)
+    first_s: float | None = None
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Verdict):
+            self.verdicts.append(event)
+            self.first_s = self.first_s or time.monotonic() - self.began_s
+        elif isinstance(event, Mask):
+            self.masks[event.header.seq] = event.labels
+        elif isinstance(event, Status) and event.start_ms:
+            self.start_ms = event.start_ms
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the demo and return its exit code."""
+    return run("edge-demo", Demo, args, show)
+
+
+def show(command: Demo) -> int:
+    """
+    Run station and subscriber, print the summary.
+
+    Raises:
+        ConfigurationError: the output folder is not empty.
+        EdgeError: the station failed; carries its last line.
+    """
+    console = Console()
+    if command.out.exists() and any(command.out.iterdir()):
+        raise ConfigurationError(f"--out = {command.out}: the folder is not empty; remove it or name another")
+    keeper, board, tally = Keeper(command.out), Board(), Tally()
+    with Rig(_settings(command)) as rig, Live(board.table(), console=console, get_renderable=board.table):
+        for event in rig.events():
+            for reader in (tally.take, board.take, keeper.take):
+                reader(event)
+        keeper.drain(rig.subscriber)
+    _summarise(command, tally, console)
+    return 0
+
+
+def _settings(command: Demo) -> dict[str, object]:
+    source = {
+        "kind": "synthetic",
+        "seed": command.seed,
+        "defect_share": command.defect_share,
+        "frames": command.frames,
+        "rate_hz": command.rate_hz,
+    }
+    return {
+        "station": "demo",
+        "budget_ms": 500,
+        "picture_rate_hz": 4,
+        "bundle": {"path": command.bundle, "allow_unsigned": True},
+        "cameras": [{"name": "strip", "source": source, "slots": 16}],
+    }
+
+
+def _summarise(command: Demo, tally: Tally, console: Console) -> None:
+    strip = Strip(command.seed, command.defect_share)
+    truth = {v.part: strip.frame(v.views[0].frame or 0).labels for v in tally.verdicts}
+    console.print(_truth_table(tally.verdicts, truth))
+    console.print(_dice_table(tally, truth))
+    console.print(_speed_line(tally))
+    starts = ", ".join(f"{stage} {ms / 1000:.1f} s" for stage, ms in tally.start_ms.items())
+    console.print(f"start: {starts}; first verdict after {tally.first_s or 0:.1f} s")
+    overview = _overview(command.out, tally.verdicts)
+    if overview is not None:
+        console.print(f"pictures in {command.out}/pictures, the best look first: {overview}")
+
+
+def _truth_table(verdicts: list[Verdict], truth: dict[int, NDArray[np.uint8]]) -> Table:
+    counts = Counter((bool(truth[v.part].any()), v.outcome) for v in verdicts)
+    table = Table(title="verdicts against the truth", title_justify="left")
+    for heading in ("frame is", *(outcome.value for outcome in Outcome)):
+        table.add_column(heading, justify="left" if heading == "frame is" else "right")
+    for defective, name in ((True, "defective"), (False, "sound")):
+        table.add_row(name, *(str(counts[defective, outcome]) for outcome in Outcome))
+    return table
+
+
+def _dice_table(tally: Tally, truth: dict[int, NDArray[np.uint8]]) -> Table:
+    table = Table(title="masks received, Dice on the frames that have the class", title_justify="left")
+    for heading in ("class", "frames", "Dice"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for class_id, name in enumerate(CLASS_NAMES, start=1):
+        scores = [
+            _dice(tally.masks[v.seq] == class_id, truth[v.part] == class_id)
+            for v in tally.verdicts
+            if v.seq in tally.masks and (truth[v.part] == class_id).any()
+        ]
+        table.add_row(name, str(len(scores)), f"{np.mean(scores):.3f}" if scores else "-")
+    return table
+
+
+def _dice(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
+    return float(2 * (found & true).sum() / (found.sum() + true.sum()))
+
+
+def _speed_line(tally: Tally) -> str:
+    latency_ms = [(v.published_us - v.trigger_us) / 1000 for v in tally.verdicts]
+    p50, p99 = np.percentile(latency_ms, [50, 99])
+    span_s = (tally.verdicts[-1].published_us - tally.verdicts[0].published_us) / 1e6
+    rate = (len(tally.verdicts) - 1) / span_s if span_s else float("nan")
+    return (
+        f"{len(tally.verdicts)} verdicts, {rate:.1f} frames/s; trigger to published p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+    )
+
+
+def _overview(out: Path, verdicts: list[Verdict]) -> Path | None:
+    """Stack the most telling pictures of rejects: one of each class first."""
+    by_class: dict[str, list[int]] = {}
+    for verdict in verdicts:
+        if verdict.outcome is Outcome.REJECT and (out / "pictures" / f"{verdict.seq:06d}.png").exists():
+            by_class.setdefault(verdict.views[0].defects[0].name, []).append(verdict.seq)
+    chosen = [seqs[turn] for turn in range(_OVERVIEW_ROWS) for seqs in by_class.values() if turn < len(seqs)]
+    rows = [_scaled(out / "pictures" / f"{seq:06d}.png") for seq in chosen[:_OVERVIEW_ROWS]]
+    if not rows:
+        return None
+    path = out / "overview.png"
+    cv2.imwrite(str(path), np.vstack(rows))
+    return path
+
+
+def _scaled(path: Path) -> NDArray[np.uint8]:
+    picture = np.asarray(cv2.imread(str(path)), np.uint8)
+    height = round(picture.shape[0] * _OVERVIEW_WIDTH / picture.shape[1])
+    return np.asarray(cv2.resize(picture, (_OVERVIEW_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""
+A whole station for a while: ``edge-inspectd`` as its own process on private sockets, and a subscriber beside it.
+
+The demo, edge-bench and the tests use it; there is no second pipeline for them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from edge.client import Event, Subscriber
+from edge.errors import EdgeError
+from edge.records import Status
+
+# Bundle, engines, parity and warm-up of a start, on a slow machine.
+_SILENCE_S = 120.0
+_END_S = 10.0
+
+
+class Rig:
+    """
+    Start a station, listen to all it says until it has stopped.
+
+    Args:
+        settings: the settings tree without endpoints and begin, as the TOML file would hold it.
+        listen: subscribe to masks and pictures too.
+        flags: for edge-inspectd, beside the file; ``--once`` ends it when its sources have ended.
+
+    Attributes:
+        process: the station's process.
+        log: what it wrote to stderr, readable at any time.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], *, flags: tuple[str, ...] = ("--once",)) -> None:
+        # In the run directory of the system if it can be: the path of a Unix socket must be short.
+        self._folder = tempfile.TemporaryDirectory(prefix="edge-rig-")
+        folder = Path(self._folder.name)
+        self.endpoints = {name: f"ipc://{folder}/{name}" for name in ("results", "masks", "pictures")}
+        tree = {**settings, "begin": "first-subscriber", "endpoints": self.endpoints}
+        config = folder / "station.toml"
+        config.write_text(toml_from_tree(tree), encoding="utf-8")
+        self.log = folder / "station.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge.station.daemon", str(config), *flags], stderr=log, stdin=subprocess.DEVNULL
+            )
+        self.subscriber = Subscriber(**self.endpoints)
+
+    def events(self, silence_s: float = _SILENCE_S) -> Iterator[Event]:
+        """
+        Yield what the station says until it says that it has stopped.
+
+        Raises:
+            EdgeError: it ended without a word, or is silent for *silence_s*; carries its last line.
+        """
+        while True:
+            event = self._next(silence_s)
+            yield event
+            if isinstance(event, Status) and event.state == "stopped":
+                return
+
+    def _next(self, silence_s: float) -> Event:
+        waited_s = 0.0
+        while (event := self.subscriber.receive(timeout_s=0.5)) is None:
+            waited_s += 0.5
+            if self.process.poll() is not None or waited_s >= silence_s:
+                raise EdgeError(f"the station ended or fell silent; its last line: {self._last_line()}")
+        return event
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "none"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.subscriber.close()
+        self.process.terminate()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._folder.cleanup()
+
+
+def toml_from_tree(tree: Mapping[str, Any]) -> str:
+    """Return a settings tree as TOML: strings, numbers, booleans, lists and tables; None is left out."""
+    return "".join(f"{key} = {_value(value)}\n" for key, value in tree.items() if value is not None)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items() if item is not None) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    # JSON's strings, numbers and booleans are TOML's.
+    return json.dumps(str(value) if isinstance(value, Path) else value)
