@@ -1,0 +1,89 @@
+# make demo, make test: all the set-up they need is made by them, in .venv. `make` alone prints the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Twice quiet: no notes about indexes, only errors.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install --constraint constraints.txt
+REPORTS := .cache/reports
+# What `make demo-bundle` makes on the way; outside build/, so that `make clean` keeps half an hour of training.
+BUNDLE_RUN := runs/demo-bundle
+
+SHELL := /bin/bash
+.SHELLFLAGS := -e -u -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench demo-bundle settings-doc clean distclean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- set-up ----------------------------------------------------------------------------------------------------
+# One stamp for each thing installed: it is older than what it was installed from, or nothing is to be done.
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null \
+	  || { echo "make: PYTHON = $(PYTHON) is not to be found; expected Python 3.10 to 3.13: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "make: PYTHON = $(PYTHON) is $$("$(PYTHON)" -V 2>&1); expected Python 3.10 to 3.13: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed-base: pyproject.toml constraints.txt | $(BIN)/python
+	@$(call installed,base,--editable .)
+
+$(VENV)/.installed-dev: $(VENV)/.installed-base
+	@$(call installed,dev,--editable '.[dev]')
+
+# $(call installed,name,what): install, print the seconds it took, leave the stamp with them.
+define installed
+echo "installing $(1) into $(VENV) ..."; \
+began=$$(date +%s); \
+$(PIP) $(2); \
+took=$$(( $$(date +%s) - began )); \
+echo "installed $(1) in $$took s"; \
+echo "$$took" > $(VENV)/.installed-$(1)
+endef
+
+# ---- what people ask for ---------------------------------------------------------------------------------------
+
+demo: $(VENV)/.installed-base ## inspect the built-in steel strip with the bundle that ships; pictures in demo-out/
+	@rm -rf demo-out
+	@$(BIN)/python -m edge.demo --out demo-out
+
+test: $(VENV)/.installed-dev ## lint, types, import rules, all tests
+	@mkdir -p $(REPORTS)
+	@began=$$(date +%s); \
+	$(MAKE) --no-print-directory lint; \
+	static_s=$$(( $$(date +%s) - began )); \
+	passed=0; $(BIN)/python -m pytest --junit-xml=$(REPORTS)/tests.xml || passed=$$?; \
+	$(BIN)/python -m tests.support.seconds $(REPORTS)/tests.xml \
+	  install=$$(( $$(cat $(VENV)/.installed-base) + $$(cat $(VENV)/.installed-dev) )) static=$$static_s; \
+	exit $$passed
+
+lint: $(VENV)/.installed-dev ## the static part of make test
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-base ## stage times of the demo's stream on this machine
+	@$(BIN)/edge-bench
+
+demo-bundle: $(VENV)/.installed-dev ## train and export the bundle that ships, on the built-in steel strip (half an hour on 2 cores)
+	@rm -rf $(BUNDLE_RUN) && mkdir -p $(BUNDLE_RUN)
+	$(BIN)/python -m edge.synthetic --out $(BUNDLE_RUN)/strip
+	$(BIN)/edge-train classifier $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN)
+	$(BIN)/edge-train segmenter $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN) --width 8
+	$(BIN)/edge-engine export --classifier $(BUNDLE_RUN)/classifier.safetensors --segmenter $(BUNDLE_RUN)/segmenter.safetensors \
+	  --reference $(BUNDLE_RUN)/strip --name steel-strip --out $(BUNDLE_RUN)/bundle
+	rm -rf edge/demo_bundle && mv $(BUNDLE_RUN)/bundle edge/demo_bundle
+
+settings-doc: $(VENV)/.installed-base ## write docs/settings.md from the settings tree
+	@$(BIN)/python -m edge.settings_doc > docs/settings.md
+
+clean: ## remove what tests and demo wrote
+	@rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-out build dist
+	@find edge engines training tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv and training runs too
+	@rm -rf $(VENV) runs
