@@ -34,8 +34,10 @@ def verify_bundle(command: Verify, console: Console) -> int:
         open_engine(settings, bundle.segmenter, TILES, batches) as segmenter,
     ):
         report = measure_parity(bundle, classifier, segmenter)
-    problems = problems_of(report)
+    problems = [*_lint_findings(bundle), *problems_of(report)]
     console.print(_parity_table(report))
+    moved = report.thresholds
+    console.print(f"labels follow other thresholds: {moved.followed:.1%} of {moved.pixels_changed} px", highlight=False)
     for problem in problems:
         console.print(f"[red]failed[/red] {problem}", highlight=False)
     if not problems:
@@ -65,7 +67,6 @@ def _parity_table(report: ParityReport) -> Table:
         table.add_column(heading, justify="right")
     for frame in report.frames:
         table.add_row(frame.name, *_figures(frame))
-    table.add_row(f"{report.second_thresholds.name}, other thresholds", *_figures(report.second_thresholds))
     table.add_section()
     mean = "-" if report.mean_iou is None else f"{report.mean_iou:.4f}"
     table.add_row(
@@ -145,10 +146,21 @@ def _file_table(bundle: Bundle) -> Table:
     return table
 
 
-def _operators(network: bytes) -> str:
-    """Return ``Conv 28, Relu 18, ...``; onnx comes with the extra 'train' and is not on every line PC."""
+def _lint_findings(bundle: Bundle) -> list[str]:
+    """Return what engines.lint finds; nothing where onnx is not installed: export has linted already."""
     try:
+        from engines.lint import classifier_signature, lint, segmenter_signature
+    except ImportError:
+        return []
+    manifest = bundle.manifest
+    ports = (manifest.tile, manifest.channels, len(manifest.classes))
+    return lint(bundle.classifier, classifier_signature(*ports)) + lint(bundle.segmenter, segmenter_signature(*ports))
+
+
+def _operators(network: bytes) -> str:
+    """Return ``Conv 28, Relu 18, ...``."""
+    try:  # onnx comes with the extra 'train' and is not on every line PC
         from engines.lint import operator_counts
     except ImportError:
-        return "(needs the extra 'train')"
+        return "(listed where the extra 'train' is installed)"
     return ", ".join(f"{name} {count}" for name, count in operator_counts(network).items())
