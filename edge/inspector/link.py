@@ -76,7 +76,7 @@ class Captured(FromInspector, frozen=True):
     numbered: bool
     """frame_no is the camera's own, so a gap proves missed frames."""
     fault: Reason | None
-    """Why there is nothing to inspect; None = the frame waits in its slot for inspect or discard."""
+    """Why there is nothing to inspect; None = the frame waits in its slot."""
     detail: str
 
 
@@ -121,12 +121,6 @@ class Inspect(Message, frozen=True):
     deadline_us: int
 
 
-class Discard(Message, frozen=True):
-    camera: str
-    open_no: int
-    frame_no: int
-
-
 class Answered(Message, frozen=True):
     """The part has its verdict: its slot is free, and its picture may be shown."""
 
@@ -144,7 +138,7 @@ class Stop(Message, frozen=True):
 
 
 ToStation: TypeAlias = Opening | Ready | Failed | CameraState | Captured | Progress | ViewResult
-ToInspector: TypeAlias = Begin | Inspect | Discard | Answered | Stop
+ToInspector: TypeAlias = Begin | Inspect | Answered | Stop
 
 
 class Spawn(msgspec.Struct, frozen=True, kw_only=True):

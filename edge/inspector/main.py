@@ -32,7 +32,6 @@ from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection
 from edge.inspector.link import (
     Answered,
     Begin,
-    Discard,
     Failed,
     Inspect,
     Opening,
@@ -202,8 +201,6 @@ class Inspector:
                 self._inspect(message)
             case Answered():
                 self._answered(message)
-            case Discard():
-                self._rings[message.camera].release(message.open_no, message.frame_no)
             case Begin():
                 for thread in self._threads.values():
                     thread.begin.set()

@@ -29,6 +29,7 @@ from edge.station.publisher import Publisher
 from edge.station.supervisor import Supervisor
 from edge.station.systemd import Notifier, watchdog_period_s
 from edge.station.verdicts import Identity
+from edge.station.wakeup import Wakeup
 
 # What still waits for a reader when the station ends: its last verdicts and the status "stopped".
 _LINGER_MS = 1000
@@ -64,7 +65,15 @@ def _serve(station: Station, run_dir: Path, notifier: Notifier, *, once: bool) -
     publisher = Publisher(context, station)
     supervisor = Supervisor(context, station, run_dir, SYSTEM_CLOCK)
     loop = Loop(
-        station, identity, supervisor, publisher, notifier, SYSTEM_CLOCK, watchdog_s=watchdog_period_s(), once=once
+        station,
+        identity,
+        supervisor,
+        publisher,
+        notifier,
+        SYSTEM_CLOCK,
+        Wakeup(publisher, supervisor, SYSTEM_CLOCK),
+        watchdog_s=watchdog_period_s(),
+        once=once,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(loop, "stop_requested", True))

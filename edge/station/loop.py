@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import zmq
 
 from edge.clock import Clock, Stopwatch
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError
@@ -44,6 +43,8 @@ _HEARTBEAT_US = 1_000_000
 _START_LIMIT_S = 120.0
 # What is in hand when the station is stopped may still finish for so long.
 _STOP_LIMIT_US = 2_000_000
+# A flood of messages must not keep the loop from its deadlines.
+_MESSAGES_A_CYCLE = 64
 # A gap in the frame numbers is answered part by part; a larger one is a camera that counts anew.
 _LARGEST_GAP = 1000
 _FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
@@ -56,6 +57,8 @@ class Loop:
     Args:
         station: settings.
         identity: name and epoch in every message.
+        wait: returns when something has come, at the latest at the monotonic time it is given [us].
+        watchdog_s: how often the service manager expects a sign of life.
         once: end when every source has ended and every verdict is out.
     """
 
@@ -67,6 +70,7 @@ class Loop:
         publisher: Publisher,
         notifier: Notifier,
         clock: Clock,
+        wait: Callable[[int], None],
         *,
         watchdog_s: float | None = None,
         once: bool = False,
@@ -77,6 +81,7 @@ class Loop:
         self._publisher = publisher
         self._notifier = notifier
         self._clock = clock
+        self._wait = wait
         self._once = once
         self._parts = Parts()
         self._ready: Ready | None = None
@@ -119,8 +124,11 @@ class Loop:
 
     def cycle(self) -> None:
         """Wait for the next event and handle everything that is due."""
-        self._wait()
-        while (message := self._supervisor.receive()) is not None:
+        self._wait(self._due_us())
+        for _ in range(_MESSAGES_A_CYCLE):
+            message = self._supervisor.receive()
+            if message is None:
+                break
             if message.inspector == self._supervisor.number:
                 self._handlers[type(message)](message)
         self._answer_late()
@@ -130,25 +138,12 @@ class Loop:
         if self.stop_requested and self._stop_by_us is None:
             self._begin_stop()
 
-    # ---- waiting ---------------------------------------------------------------------------------------------
-
-    def _wait(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._publisher.results, zmq.POLLIN)
-        poller.register(self._publisher.masks, zmq.POLLIN)
-        if self._supervisor.inbox is not None:
-            poller.register(self._supervisor.inbox, zmq.POLLIN)
-            poller.register(self._supervisor.alive_fd, zmq.POLLIN)
-        now_us = self._clock.now_us()
-        due_us = min(self._due_us(), default=now_us + _HEARTBEAT_US)
-        # Rounded up to whole ms: rounding down would spin until the deadline.
-        poller.poll(max(-(-(due_us - now_us) // 1000), 0))
-
-    def _due_us(self) -> list[int]:
+    def _due_us(self) -> int:
+        """Return when something has to be done even if nothing comes."""
         due = [self._status_us + _HEARTBEAT_US, self._parts.next_deadline_us(), self._supervisor.start_at_us]
         if self._watchdog_us is not None:
             due.append(self._fed_us + self._watchdog_us)
-        return [us for us in [*due, self._stop_by_us] if us is not None]
+        return min(us for us in [*due, self._stop_by_us] if us is not None)
 
     # ---- parts -----------------------------------------------------------------------------------------------
 
@@ -191,6 +186,9 @@ class Loop:
         watch = Stopwatch(self._clock)
         watch.stages_us["handover"] = self._clock.now_us() - message.sent_us
         part = self._parts.find(message.part)
+        if part is not None and self._clock.now_us() >= part.deadline_us:
+            self._late(part)
+            part = None
         if part is None:
             self._audit("late_result", message.part, f"{message.camera}: result after the verdict", message.outcome)
             return
@@ -199,7 +197,10 @@ class Loop:
 
     def _answer_late(self) -> None:
         for part in self._parts.expired(self._clock.now_us()):
-            self._unknown(part, Reason.LATE, f"no result within {self._station.budget_ms} ms of the trigger")
+            self._late(part)
+
+    def _late(self, part: Part) -> None:
+        self._unknown(part, Reason.LATE, f"no result within {self._station.budget_ms} ms of the trigger")
 
     def _unknown(self, part: Part, reason: Reason, detail: str) -> None:
         self._answer(part, None, Outcome.UNKNOWN, reason, detail, Stopwatch(self._clock))
