@@ -62,7 +62,7 @@ class BundleSettings(Strict):
 class SyntheticSource(Strict):
     """The built-in steel strip: a pure function of (seed, frame number)."""
 
-    kind: Literal["synthetic"]
+    kind: Literal["synthetic"] = Field(description="says that this table is such a source")
     seed: int = Field(7, ge=0, description="another seed is another strip")
     defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
@@ -72,7 +72,7 @@ class SyntheticSource(Strict):
 class ReplaySource(Strict):
     """Pictures of a folder in the order of their names, or the frames of a video."""
 
-    kind: Literal["replay"]
+    kind: Literal["replay"] = Field(description="says that this table is such a source")
     path: Path = Field(description="folder of pictures, or a video file")
     pattern: str = Field("*", description="which files of the folder")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
@@ -81,7 +81,7 @@ class ReplaySource(Strict):
 class OpenCVSource(Strict):
     """A device index, a video file or a URL, through OpenCV."""
 
-    kind: Literal["opencv"]
+    kind: Literal["opencv"] = Field(description="says that this table is such a source")
     device: int | str = Field(description="0, /dev/video0, rtsp://..., http://..., or a file")
     width: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
     height: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
@@ -99,7 +99,7 @@ class CameraSettings(Strict):
     """One camera and its canvas."""
 
     name: _Name = Field(description="appears in topics and verdicts")
-    source: Source
+    source: Source = Field(description="where its frames come from: one of the sources below, chosen by its kind")
     height: int = Field(256, ge=16, le=16384, description="largest picture: height of the canvas [px]")
     width: int = Field(1600, ge=16, le=16384, description="largest picture: width of the canvas [px]")
     convert_to: PixelFormat | None = Field(
@@ -136,10 +136,10 @@ class Station(Strict):
 
     station: _Name = Field(description="name of this station; appears in topics and verdicts")
     cameras: tuple[CameraSettings, ...] = Field(min_length=1, description="one table [[cameras]] each")
-    bundle: BundleSettings = BundleSettings()
-    backend: BackendSettings = BackendSettings()
+    bundle: BundleSettings = Field(BundleSettings(), description="the release bundle to inspect with")
+    backend: BackendSettings = Field(BackendSettings(), description="what runs the networks, and how")
     recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
-    endpoints: Endpoints = Endpoints()
+    endpoints: Endpoints = Field(Endpoints(), description="where the outside connects")
     budget_ms: int = Field(100, ge=1, le=60_000, description="trigger to published; then the part is UNKNOWN(late)")
     start: Literal["require", "wait"] = Field(
         "require", description="a camera or bundle that fails at start: require = say why and exit; wait = retry"

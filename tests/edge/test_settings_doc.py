@@ -1,0 +1,29 @@
+"""docs/settings.md is what the settings tree says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.settings import CameraSettings, Daemon
+from edge.settings_doc import page
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_document_is_up_to_date() -> None:
+    """The page in docs/ is what `make settings-doc` would write now."""
+    assert DOCUMENT.read_text(encoding="utf-8") == page(), "settings changed: run make settings-doc"
+
+
+def test_every_key_is_described() -> None:
+    """No key is left without a meaning: the cell would be empty."""
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert len(rows) > len(Daemon.model_fields) + len(CameraSettings.model_fields)
+    assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_bounds_units_and_needed_keys_are_told() -> None:
+    """A row carries type, unit, default and both bounds as the tree has them."""
+    assert "| `budget_ms` | integer | ms | `100` | >= 1, <= 60000 |" in page()
+    assert "| `rate_hz` | number | 1/s | none | > 0, <= 1000 |" in page()
+    assert "| `path` | path |  | **needed** |" in page()
