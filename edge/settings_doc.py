@@ -17,11 +17,11 @@ from edge.settings import ENVIRONMENT_PREFIX, CameraSettings, ClassRecipe, Daemo
 _HEAD = f"""\
 # Settings of a station
 
-One TOML file describes a station: `edge-inspectd station.toml`. `edge-inspectd --check station.toml` validates it and the
-bundle, and says what would be done. The same keys are flags (`--endpoints.results tcp://127.0.0.1:6000`,
-`--budget-ms 80`) and environment variables (`{ENVIRONMENT_PREFIX}BUDGET_MS=80`,
-`{ENVIRONMENT_PREFIX}ENDPOINTS__RESULTS=...`); a flag wins over a variable, a variable over the file. A key that nobody
-knows is an error in each of them: one line, exit code 2. A commented example: `systemd/example.toml`.
+One TOML file describes a station: `edge-inspectd station.toml`. `edge-inspectd --check station.toml` validates it and
+the bundle, and says what would be done. The same keys are flags (`--endpoints.results tcp://127.0.0.1:6000`,
+`--budget-ms 80`) and environment variables (`{ENVIRONMENT_PREFIX}BUDGET_MS=80`, `{ENVIRONMENT_PREFIX}ENDPOINTS__RESULTS=...`); a flag
+wins over a variable, a variable over the file. A key that nobody knows is an error in each of them: one line, exit
+code 2. A commented example: `systemd/example.toml`.
 
 Written by `make settings-doc` from `edge/settings.py`; do not edit.
 """
@@ -76,7 +76,7 @@ def _table(title: str, intro: str, where: str, fields: dict[str, FieldInfo]) -> 
             _bound(field),
             field.description or "",
         ]
-        lines.append(f"| {' | '.join(cell.replace('|', r'\|') for cell in cells)} |")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
