@@ -79,7 +79,7 @@ demo-bundle: $(VENV)/.installed-dev ## train and export the bundle that ships, o
 	rm -rf edge/demo_bundle && mv $(BUNDLE_RUN)/bundle edge/demo_bundle
 
 settings-doc: $(VENV)/.installed-base ## write docs/settings.md from the settings tree
-	@$(BIN)/python -m edge.settings_doc > docs/settings.md
+	@$(BIN)/python -m edge.settings_doc > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 clean: ## remove what tests and demo wrote
 	@rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-out build dist

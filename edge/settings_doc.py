@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -19,9 +18,9 @@ _HEAD = f"""\
 
 One TOML file describes a station: `edge-inspectd station.toml`. `edge-inspectd --check station.toml` validates it and
 the bundle, and says what would be done. The same keys are flags (`--endpoints.results tcp://127.0.0.1:6000`,
-`--budget-ms 80`) and environment variables (`{ENVIRONMENT_PREFIX}BUDGET_MS=80`, `{ENVIRONMENT_PREFIX}ENDPOINTS__RESULTS=...`); a flag
-wins over a variable, a variable over the file. A key that nobody knows is an error in each of them: one line, exit
-code 2. A commented example: `systemd/example.toml`.
+`--budget-ms 80`) and environment variables (`{ENVIRONMENT_PREFIX}BUDGET_MS=80`,
+`{ENVIRONMENT_PREFIX}ENDPOINTS__RESULTS=...`); a flag wins over a variable, a variable over the file. A key that
+nobody knows is an error in each of them: one line, exit code 2. A commented example: `systemd/example.toml`.
 
 Written by `make settings-doc` from `edge/settings.py`; do not edit.
 """
@@ -39,7 +38,7 @@ _UNITS = {
     "_s": "s",
 }
 _TYPES = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
-_BOUNDS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<", MinLen: "length >="}
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >="}
 
 
 def page() -> str:
@@ -119,10 +118,7 @@ def _default(field: FieldInfo) -> str:
 def _bound(field: FieldInfo) -> str:
     bounds = []
     for constraint in _constraints(field):
-        for kind, sign in _BOUNDS.items():
-            if isinstance(constraint, kind):
-                # Each of annotated_types' bounds has one field: its value.
-                bounds.append(f"{sign} {next(iter(vars(constraint).values()))}")
+        bounds += [f"{sign} {getattr(constraint, name)}" for name, sign in _BOUNDS.items() if hasattr(constraint, name)]
         if getattr(constraint, "pattern", None):
             bounds.append(f"`{constraint.pattern}`")
     return ", ".join(bounds)

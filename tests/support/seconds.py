@@ -23,7 +23,9 @@ def seconds_by_folder(report: Path) -> dict[str, float]:
 
 def line(parts: dict[str, float]) -> str:
     """Return every part beside what it may take: ``static 41 of 60``."""
-    shown = [f"{name} {took:.0f}" + (f" of {BUDGET_S[name]}" if name in BUDGET_S else "") for name, took in parts.items()]
+    shown = [
+        f"{name} {took:.0f}" + (f" of {BUDGET_S[name]}" if name in BUDGET_S else "") for name, took in parts.items()
+    ]
     return f"seconds: {', '.join(shown)}; {sum(parts.values()):.0f} of {WHOLE_S} in all"
 
 
