@@ -54,17 +54,21 @@ def message_from_frames(frames: list[bytes]) -> Published:
     Decode the header of a received multipart message.
 
     Raises:
-        WireError: fewer than two parts, or the header is not one of ours; says which topic and what was wrong.
+        WireError: fewer than two parts, the header is not one of ours, or it came under the topic of another; says
+            which topic and what was wrong.
     """
     if len(frames) < 2:
         raise WireError(f"message of {len(frames)} part(s), expected topic, header and perhaps a payload")
+    topic = frames[0].decode(errors="replace")
     try:
         message: Published = _decoder.decode(frames[1])
     except msgspec.DecodeError as error:
-        topic = frames[0].decode(errors="replace")
         raise WireError(
             f"header under topic '{topic}' is not protocol version 1: {error}; update the subscriber or the station"
         ) from error
+    # A reader chose by topic whom it listens to; the header must not speak for somebody else.
+    if frames[0] != topic_from_message(message):
+        raise WireError(f"topic '{topic}' with a header for '{topic_from_message(message).decode()}': do not use it")
     return message
 
 
@@ -97,6 +101,8 @@ def labels_from_payload(encoding: Encoding, payload: bytes, height: int, width: 
     Raises:
         WireError: the payload does not describe exactly height x width pixels.
     """
+    if height < 1 or width < 1:
+        raise WireError(f"mask of {height} x {width} px, expected at least one each")
     if encoding == "raw":
         if len(payload) != height * width:
             raise WireError(f"raw mask of {len(payload)} bytes, expected {height} x {width} = {height * width}")
@@ -105,6 +111,8 @@ def labels_from_payload(encoding: Encoding, payload: bytes, height: int, width: 
         raise WireError(f"run-length mask of {len(payload)} bytes, expected whole 4-byte runs")
     runs = np.frombuffer(payload, _RUN)
     lengths = runs >> 8
+    if not lengths.all():
+        raise WireError("run-length mask with a run of 0 px, expected 1 to 2^24 - 1 each")
     if int(lengths.sum(dtype=np.uint64)) != height * width:
         raise WireError(f"runs cover {int(lengths.sum(dtype=np.uint64))} px, expected {height} x {width}")
     return np.repeat((runs & 0xFF).astype(np.uint8), lengths).reshape(height, width)
