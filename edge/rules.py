@@ -72,7 +72,7 @@ def defects_from_labels(
         within: where labels may lie; the search is confined to it.
 
     Returns:
-        Defects by descending area.
+        Defects by descending area; equal ones by class and place, wherever the search began.
     """
     found: list[Defect] = []
     window = labels[within.top : within.bottom, within.left : within.right]
@@ -80,7 +80,7 @@ def defects_from_labels(
     present = np.flatnonzero(np.bincount(window.reshape(-1), minlength=1)[1:]) + 1
     for class_id in present:
         found += _regions(int(class_id), window, certainty, recipe, within, labels.shape)
-    return tuple(sorted(found, key=lambda defect: -defect.area_px))
+    return tuple(sorted(found, key=lambda defect: (-defect.area_px, defect.class_id, defect.box, defect.centroid)))
 
 
 def outcome_from_defects(defects: tuple[Defect, ...], recipe: Recipe) -> Outcome:

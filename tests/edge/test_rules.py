@@ -1,0 +1,189 @@
+"""Labels to defects to an outcome, against a slow and independent reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from edge.records import Defect, Outcome
+from edge.rules import Box, Recipe, defects_from_labels, outcome_from_defects
+from tests.support.records import defect, limits, recipe
+
+sides = st.integers(1, 14)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw labels and confidences of one size."""
+    shape = (draw(sides), draw(sides))
+    labels = draw(arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 2])))
+    confidence = draw(arrays.arrays(np.uint8, shape, elements=st.integers(0, 255)))
+    return labels, confidence
+
+
+def whole(labels: NDArray[np.uint8]) -> Box:
+    return Box(0, 0, *labels.shape)
+
+
+def flooded(labels: NDArray[np.uint8]) -> list[set[tuple[int, int]]]:
+    """Return each 8-connected region of equal, non-zero labels as a set of (y, x)."""
+    left = {(int(y), int(x)) for y, x in zip(*labels.nonzero(), strict=True)}
+    regions = []
+    while left:
+        region, edge = set(), [left.pop()]
+        while edge:
+            y, x = edge.pop()
+            region.add((y, x))
+            around = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            near = {point for point in around if labels[point] == labels[y, x]}
+            left -= near
+            edge += near
+        regions.append(region)
+    return regions
+
+
+def described(region: set[tuple[int, int]], labels: NDArray[np.uint8], confidence: NDArray[np.uint8]) -> tuple:
+    """Return what a defect of this region must say, computed point by point."""
+    ys, xs = [y for y, _ in region], [x for _, x in region]
+    height, width = labels.shape
+    return (
+        int(labels[next(iter(region))]),
+        len(region),
+        (min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1),
+        (round(sum(xs) / len(region), 1), round(sum(ys) / len(region), 1)),
+        max(int(confidence[point]) for point in region) / 255,
+        min(xs) == 0 or min(ys) == 0 or max(xs) == width - 1 or max(ys) == height - 1,
+    )
+
+
+def told(found: Defect) -> tuple:
+    return (found.class_id, found.area_px, found.box, found.centroid, found.peak, found.cut)
+
+
+@given(cases())
+def test_regions_are_those_of_a_flood_fill(case: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    """Class, area, box, centroid, peak and cut of every region, and no region more or less."""
+    labels, confidence = case
+    found = defects_from_labels(labels, confidence, recipe(), whole(labels))
+    expected = [described(region, labels, confidence) for region in flooded(labels)]
+    assert sorted(map(told, found)) == sorted(expected)
+    assert [d.area_px for d in found] == sorted((d.area_px for d in found), reverse=True)
+
+
+@given(cases(), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))
+def test_the_search_window_changes_nothing(
+    case: tuple[NDArray[np.uint8], NDArray[np.uint8]], top: int, left: int, below: int, right: int
+) -> None:
+    """A box that holds all labels gives the defects of the whole frame, with the frame's coordinates and edges."""
+    inner, inner_confidence = case
+    labels = np.pad(inner, ((top, below), (left, right)))
+    confidence = np.pad(inner_confidence, ((top, below), (left, right)))
+    box = Box(top, left, top + inner.shape[0], left + inner.shape[1])
+    assert defects_from_labels(labels, confidence, recipe(), box) == defects_from_labels(
+        labels, confidence, recipe(), whole(labels)
+    )
+
+
+def test_touching_corners_are_one_region_and_other_classes_are_not() -> None:
+    """A diagonal line is one defect; a line that changes its class is two."""
+    diagonal = np.eye(4, dtype=np.uint8)
+    assert [d.area_px for d in defects_from_labels(diagonal, diagonal, recipe(), whole(diagonal))] == [4]
+    diagonal[2:, 2:] *= 2
+    assert [d.area_px for d in defects_from_labels(diagonal, diagonal, recipe(), whole(diagonal))] == [2, 2]
+
+
+def test_no_labels_are_no_defects() -> None:
+    """A sound frame has none, however certain the network was of something below its threshold."""
+    labels = np.zeros((5, 6), np.uint8)
+    assert defects_from_labels(labels, np.full_like(labels, 255), recipe(), whole(labels)) == ()
+
+
+@pytest.mark.parametrize(
+    ("min_area_px", "min_peak", "counts"),
+    [(6, 0.0, True), (6.5, 0.0, False), (0, 200 / 255, True), (0, 0.8, False), (0, 1.0, False)],
+)
+def test_a_defect_counts_from_its_limits_on(min_area_px: float, min_peak: float, counts: bool) -> None:
+    """Six pixels of peak 200/255 count if both limits are reached, exactly reached included."""
+    labels = np.zeros((8, 8), np.uint8)
+    labels[2:4, 3:6] = 1
+    confidence = labels * 200
+    limited = recipe(limits("pits", min_area_px=min_area_px, min_peak=min_peak), limits("cracks"))
+    (found,) = defects_from_labels(labels, confidence, limited, whole(labels))
+    assert found.counts is counts
+    assert outcome_from_defects((found,), limited) is (Outcome.REJECT if counts else Outcome.PASS)
+
+
+def test_full_confidence_reaches_a_peak_of_one() -> None:
+    """255 is 1.0: a limit of 1 can be reached."""
+    labels = np.ones((1, 1), np.uint8)
+    certain = recipe(limits("pits", min_peak=1.0))
+    (found,) = defects_from_labels(labels, labels * 255, certain, whole(labels))
+    assert found.counts
+
+
+def test_a_defect_at_the_frame_edge_is_cut_and_one_beside_it_is_not() -> None:
+    """Each of the four edges cuts; one pixel away none does."""
+    for y, x, cut in [(0, 3, True), (5, 3, True), (2, 0, True), (2, 6, True), (1, 1, False), (4, 5, False)]:
+        labels = np.zeros((6, 7), np.uint8)
+        labels[y, x] = 1
+        (found,) = defects_from_labels(labels, labels, recipe(), whole(labels))
+        assert found.cut is cut, (y, x)
+
+
+def test_area_in_mm2_follows_the_scale() -> None:
+    """Ten pixels at 0.5 mm are 2.5 mm2; without a scale there is no such number."""
+    labels = np.zeros((8, 20), np.uint8)
+    labels[3, 2:12] = 2
+    (found,) = defects_from_labels(labels, labels, recipe(mm_per_px=0.5), whole(labels))
+    assert found.area_mm2 == pytest.approx(2.5)
+    (found,) = defects_from_labels(labels, labels, recipe(), whole(labels))
+    assert found.area_mm2 is None
+
+
+@pytest.mark.parametrize(
+    ("names", "outcome"),
+    [
+        ([], Outcome.PASS),
+        (["pits", "pits"], Outcome.PASS),
+        (["pits", "pits", "pits"], Outcome.REJECT),
+        (["cracks"], Outcome.REJECT),
+        (["pits", "pits", "cracks"], Outcome.REJECT),
+    ],
+)
+def test_a_class_may_have_so_many(names: list[str], outcome: Outcome) -> None:
+    """max_count is judged class by class: one more is a REJECT."""
+    two_pits = recipe(limits("pits", max_count=2), limits("cracks", max_count=0))
+    assert outcome_from_defects(tuple(defect(name=name) for name in names), two_pits) is outcome
+
+
+def test_what_does_not_count_is_not_counted() -> None:
+    """Any number of small regions is a PASS."""
+    assert outcome_from_defects(tuple(defect(counts=False) for _ in range(50)), recipe()) is Outcome.PASS
+
+
+def test_the_recipe_hash_tells_every_value_apart() -> None:
+    """Equal recipes have equal hashes; any other value, class or scale has another."""
+
+    def hash_of(value: Recipe) -> str:
+        return value.hash
+
+    same = {hash_of(recipe(limits("pits"))), hash_of(recipe(limits("pits")))}
+    others = {
+        hash_of(recipe(limits("pits", **{key: value})))
+        for key, value in {"gate": 0.51, "threshold": 0.51, "min_area_px": 2, "min_peak": 0.1, "max_count": 1}.items()
+    }
+    others |= {hash_of(recipe(limits("cracks"))), hash_of(recipe(limits("pits"), mm_per_px=0.1))}
+    assert len(same) == 1
+    assert len(others - same) == 7
+
+
+def test_gates_and_thresholds_come_in_the_order_of_the_classes() -> None:
+    """They are what the engines read: float32, one a class."""
+    two = recipe(limits("pits", gate=0.25, threshold=0.75), limits("cracks", gate=0.5, threshold=0.125))
+    assert two.gates.tolist() == [0.25, 0.5]
+    assert two.thresholds.tolist() == [0.75, 0.125]
+    assert two.gates.dtype == two.thresholds.dtype == np.float32
