@@ -31,7 +31,7 @@ class Rig:
     Start a station, listen to all it says until it has stopped.
 
     Args:
-        settings: the settings tree without endpoints and begin, as the TOML file would hold it.
+        settings: the settings tree without endpoints and replay, as the TOML file would hold it.
         listen: subscribe to masks and pictures too.
         flags: for edge-inspectd, beside the file; ``--once`` ends it when its sources have ended.
 
@@ -45,7 +45,7 @@ class Rig:
         self._folder = tempfile.TemporaryDirectory(prefix="edge-rig-")
         folder = Path(self._folder.name)
         self.endpoints = {name: f"ipc://{folder}/{name}" for name in ("results", "masks", "pictures")}
-        tree = {**settings, "begin": "first-subscriber", "endpoints": self.endpoints}
+        tree = {**settings, "replay": {"start": "first-subscriber"}, "endpoints": self.endpoints}
         config = folder / "station.toml"
         config.write_text(toml_from_tree(tree), encoding="utf-8")
         self.log = folder / "station.log"

@@ -131,6 +131,14 @@ class ClassRecipe(Strict):
         return self
 
 
+class ReplayStart(Strict):
+    """When the first frame is taken: what is published before somebody subscribes reaches nobody."""
+
+    start: Literal["immediately", "first-subscriber"] = Field(
+        "immediately", description="first-subscriber: no frame is taken before somebody listens (replays, tests)"
+    )
+
+
 class Station(Strict):
     """A whole station: what one TOML file describes."""
 
@@ -144,9 +152,7 @@ class Station(Strict):
     start: Literal["require", "wait"] = Field(
         "require", description="a camera or bundle that fails at start: require = say why and exit; wait = retry"
     )
-    begin: Literal["immediately", "first-subscriber"] = Field(
-        "immediately", description="first-subscriber: no frame is taken before somebody listens (replays, tests)"
-    )
+    replay: ReplayStart = ReplayStart()
     run_dir: Path | None = Field(None, description="private sockets; none = a new folder of this process")
     max_mask_bytes: int = Field(4_000_000, ge=1024, description="a larger mask is announced, not sent")
     mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")

@@ -52,7 +52,7 @@ def _sections() -> Iterator[str]:
     for source in _models(CameraSettings.model_fields["source"].annotation):
         kind = get_args(source.model_fields["kind"].annotation)[0]
         yield _section(f"Source `{kind}`", source, f'`[cameras.source]` with `kind = "{kind}"`')
-    for name in ("bundle", "backend", "endpoints"):
+    for name in ("bundle", "backend", "endpoints", "replay"):
         yield _section(name.capitalize(), _models(Station.model_fields[name].annotation)[0], f"`[{name}]`")
     yield _section("Recipe", ClassRecipe, "`[recipe.<class>]`, for instance `[recipe.pits]`")
     flags = {name: field for name, field in Daemon.model_fields.items() if name not in Station.model_fields}

@@ -89,7 +89,7 @@ class Loop:
             c.name: CameraStatus(name=c.name, state="closed", detail="", last_frame=None) for c in station.cameras
         }
         self._last_open: dict[str, int] = {}
-        self._listened = station.begin == "immediately"
+        self._listened = station.replay.start == "immediately"
         self._begun = False
         self._ever_ready = False
         self._proven_bundle: str | None = None
