@@ -190,15 +190,14 @@ def folder_samples(
     class_names = _class_names(path, rows)
     samples = []
     for line, row in enumerate(rows, start=2):
-        mask: Path | None = folder / "masks" / f"{Path(row['image']).stem}.png"
-        assert mask is not None
+        image = folder / "images" / row["image"]
+        if not image.is_file():
+            raise DataError(f"{path}:{line}: image {image} does not exist")
         class_id = int(row["class_id"])
-        if not mask.is_file():
-            if class_id:
-                raise DataError(f"{path}:{line}: {row['image']} is '{row['class']}', but {mask} does not exist")
-            mask = None
-        labels = MaskFile(mask, class_id, len(class_names))
-        image = _existing(folder / "images" / row["image"], path, line)
+        mask = folder / "masks" / f"{image.stem}.png"
+        if class_id and not mask.is_file():
+            raise DataError(f"{path}:{line}: {image.name} is '{row['class']}', but {mask} does not exist")
+        labels = MaskFile(mask if mask.is_file() else None, class_id, len(class_names))
         samples.append(Sample(image, labels, row["group"], _split(row.get("split", ""), path, line)))
     strata = [int(row["class_id"]) for row in rows]
     return class_names, _with_splits(path, samples, strata, [row.get("split", "") for row in rows], seed)
@@ -306,12 +305,6 @@ def _class_names(path: Path, rows: list[dict[str, str]]) -> tuple[str, ...]:
     if defects != list(range(1, len(defects) + 1)):
         raise DataError(f"{path}: class ids {defects}: expected 1 to {len(defects)} without a gap")
     return tuple(names[class_id] for class_id in defects)
-
-
-def _existing(image: Path, path: Path, line: int) -> Path:
-    if not image.is_file():
-        raise DataError(f"{path}:{line}: image {image} does not exist")
-    return image
 
 
 def _split(text: str, path: Path, line: int) -> Split:

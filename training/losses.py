@@ -6,22 +6,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.windows import OUTSIDE, UNDECIDED
+from training.windows import ABSENT, MIN_CORE_PX, OUTSIDE, PRESENT, UNDECIDED
 
 DICE_SMOOTHING_PX = 1.0
 
 
-def classifier_loss(logits: Tensor, targets: Tensor) -> Tensor:
+def classifier_loss(cells: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """
-    Return the mean binary cross-entropy over the decided (tile, class) cells.
+    Return the binary cross-entropy of the tiles plus that of their cells.
 
     Args:
-        logits: (N, K).
-        targets: (N, K) PRESENT, ABSENT or UNDECIDED; the last ones do not count.
+        cells: (N, K, rows, columns) logits of TileClassifier.cells().
+        labels: (N, h, w) int64 labels of the tiles; they say which cells hold a class.
+        targets: (N, K) PRESENT, ABSENT or UNDECIDED for each tile.
     """
+    cells = cells.float()
+    cell_targets = targets_of_cells(labels, *cells.shape[1:])
+    return _decided_cross_entropy(cells.amax(dim=(2, 3)), targets) + _decided_cross_entropy(cells, cell_targets)
+
+
+def targets_of_cells(labels: Tensor, class_count: int, rows: int, columns: int) -> Tensor:
+    """
+    Say which classes lie in which cell of a tile.
+
+    Returns:
+        (N, class_count, rows, columns) PRESENT where at least MIN_CORE_PX of the class lie in the cell, UNDECIDED
+        where fewer do, else ABSENT.
+    """
+    classes = torch.arange(1, class_count + 1, device=labels.device).reshape(1, -1, 1, 1)
+    wanted = (labels.unsqueeze(1) == classes).float()  # (N, K, h, w)
+    cell_px = labels.shape[1] * labels.shape[2] / (rows * columns)
+    held_px = F.adaptive_avg_pool2d(wanted, (rows, columns)) * cell_px  # (N, K, rows, columns)
+    undecided = torch.where(held_px > 0.0, UNDECIDED, ABSENT)
+    return torch.where(held_px >= MIN_CORE_PX, PRESENT, undecided)
+
+
+def _decided_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean over the elements whose target is not UNDECIDED."""
     decided = (targets != UNDECIDED).float()
-    cells = F.binary_cross_entropy_with_logits(logits.float(), targets.clamp(min=0.0), reduction="none")
-    return (cells * decided).sum() / decided.sum().clamp(min=1.0)
+    losses = F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0.0), reduction="none")
+    return (losses * decided).sum() / decided.sum().clamp(min=1.0)
 
 
 def segmenter_loss(logits: Tensor, labels: Tensor) -> Tensor:

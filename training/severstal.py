@@ -22,6 +22,7 @@ Runs = dict[str, dict[int, str]]
 """Run-lengths by image name and class id; an image that is listed without a defect has an empty entry."""
 
 SPLIT_COLUMNS = ["ImageId", "ClassId", "EncodedPixels"]
+MOST_PX = 1 << 40
 JOINED_COLUMNS = ["ImageId_ClassId", "EncodedPixels"]
 
 
@@ -166,5 +167,6 @@ def _pairs(encoded: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         raise DataError(f"'{wrong[0]}' in the run-lengths: expected whole numbers")
     if len(words) % 2:
         raise DataError(f"{len(words)} numbers in the run-lengths: expected pairs 'start length', an even count")
-    numbers = np.array(words, np.int64)
+    # No image has that many pixels; a longer number would not fit int64.
+    numbers = np.array([min(int(word), MOST_PX) for word in words], np.int64)
     return numbers[::2], numbers[1::2]

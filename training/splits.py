@@ -54,7 +54,7 @@ def split_by_group(groups: Sequence[str], strata: Sequence[int], seed: int) -> l
     chosen: dict[str, Split] = {}
     for group in order:
         filled = dealt[stratum[group]]
-        neediest = min(SPLITS, key=lambda split: (filled[split] + size[group]) / SHARES[split])
+        neediest = min(SPLITS, key=lambda split: filled[split] / SHARES[split])
         filled[neediest] += size[group]
         chosen[group] = neediest
     return [chosen[group] for group in groups]

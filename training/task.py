@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from edge.errors import DataError
 from training.checkpoint import CheckpointSpec, Kind, save
+from training.classifier import TileClassifier
 from training.losses import classifier_loss, segmenter_loss
 from training.metrics import overlaps, pooled_dice, ranking
 from training.sampling import Batch
@@ -53,7 +54,7 @@ class TileTask(L.LightningModule):
         self._counts = np.zeros((2, class_count), np.int64)
 
     def training_step(self, batch: Batch) -> Tensor:
-        loss = self._loss(batch, self.network(batch.pixels))
+        loss = self._loss(batch, self._logits(batch))
         if not math.isfinite(loss.item()):
             raise DataError(
                 f"the loss of the {self._kind} is {loss.item()} at epoch {self.current_epoch}, step "
@@ -68,10 +69,10 @@ class TileTask(L.LightningModule):
         self._counts[:] = 0
 
     def validation_step(self, batch: Batch) -> None:
-        logits = self.network(batch.pixels).float()
+        logits = self._logits(batch).float()
         self.log("val_loss", self._loss(batch, logits), batch_size=len(batch.pixels))
         if self._kind == "classifier":
-            self._found.append((logits.sigmoid().cpu().numpy(), batch.targets.cpu().numpy()))
+            self._found.append((logits.amax(dim=(2, 3)).sigmoid().cpu().numpy(), batch.targets.cpu().numpy()))
         else:
             self._count(
                 logits.argmax(dim=1).cpu().numpy().astype(np.uint8), batch.labels.cpu().numpy().astype(np.uint8)
@@ -97,9 +98,18 @@ class TileTask(L.LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return Batch(batch.pixels.to(device), batch.labels.to(device), batch.targets.to(device))
 
+    def _logits(self, batch: Batch) -> Tensor:
+        """Return what the loss takes: logits of cells (classifier) or of pixels (segmenter)."""
+        logits: Tensor
+        if isinstance(self.network, TileClassifier):
+            logits = self.network.cells(batch.pixels)
+        else:
+            logits = self.network(batch.pixels)
+        return logits
+
     def _loss(self, batch: Batch, logits: Tensor) -> Tensor:
         if self._kind == "classifier":
-            return classifier_loss(logits, batch.targets)
+            return classifier_loss(logits, batch.labels, batch.targets)
         return segmenter_loss(logits, batch.labels)
 
     def _count(self, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:

@@ -6,6 +6,7 @@ import logging
 import platform
 import shlex
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -97,7 +98,10 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmen
         network, spec.kind, len(spec.class_names), Schedule(run.learning_rate, run.epochs * run.steps_per_epoch)
     )
     best = BestCheckpoint(run.out, spec)
-    _trainer(run, spec.kind, best).fit(task, tiles, validation)
+    with warnings.catch_warnings():
+        # Lightning asks a newer torch for a name that is on its way out there; nothing of ours.
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+        _trainer(run, spec.kind, best).fit(task, tiles, validation)
     return best
 
 
