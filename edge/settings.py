@@ -152,7 +152,7 @@ class Station(Strict):
     start: Literal["require", "wait"] = Field(
         "require", description="a camera or bundle that fails at start: require = say why and exit; wait = retry"
     )
-    replay: ReplayStart = ReplayStart()
+    replay: ReplayStart = Field(ReplayStart(), description="when the first frame is taken")
     run_dir: Path | None = Field(None, description="private sockets; none = a new folder of this process")
     max_mask_bytes: int = Field(4_000_000, ge=1024, description="a larger mask is announced, not sent")
     mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")
