@@ -6,7 +6,9 @@ The daemon, edge-bench, parity's callers and the demo all drive this one class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +80,7 @@ class Cascade:
             deadline_us: monotonic; no call of a network is started after it.
 
         Raises:
-            InferenceFailed: an engine refused, or returned scores or health that are not finite.
+            InferenceFailed: an engine refused, returned a label of no class, or scores or health that are not finite.
             DeadlinePassed: the deadline came first.
         """
         watch = Stopwatch(self._clock)
@@ -140,15 +142,21 @@ class Cascade:
             watch.lap("tile")
             answers = self._segmenter.run(len(batch))
             watch.lap("segment")
-            # A network with a NaN weight returns labels of all zeros, which would be a PASS: health tells.
-            if not np.isfinite(answers[HEALTH]).all():
-                raise InferenceFailed("segmenter's logits are not all finite; its labels cannot be believed")
+            self._refuse_unbelievable(answers)
             paste_cores(self._grid, batch, answers[LABELS], canvas.region, self._labels)
             paste_cores(self._grid, batch, answers[CONFIDENCE], canvas.region, self._confidence)
             done += batch
             waiting += self._continued(batch, active.difference(done, waiting))
             watch.lap("assemble")
         return done
+
+    def _refuse_unbelievable(self, answers: Mapping[str, NDArray[Any]]) -> None:
+        # A network with a NaN weight returns labels of all zeros, which would be a PASS: health tells.
+        if not np.isfinite(answers[HEALTH]).all():
+            raise InferenceFailed("segmenter's logits are not all finite; its labels cannot be believed")
+        highest = int(answers[LABELS].max())
+        if highest > len(self._class_names):
+            raise InferenceFailed(f"segmenter returned label {highest}, expected 0 to {len(self._class_names)}")
 
     def _continued(self, batch: list[int], unsegmented: set[int]) -> list[int]:
         """Return the tiles of *unsegmented* into which a labelled region of *batch* runs, diagonals included."""

@@ -1,0 +1,373 @@
+"""The cascade with stand-in engines that see only the bytes of the tiles they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from edge.errors import InferenceFailed
+from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection
+from edge.records import Outcome
+from edge.rules import Recipe
+from edge.tiles import Canvas, Grid
+from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES
+from tests.support.records import CLASS_NAMES, TILE, limits, manifest, recipe
+
+SOUND = 100
+PAD = 7
+PITS, CRACKS = 201, 202
+"""A pixel of this grey value is labelled 1 or 2; its brightness is its whole meaning."""
+MARK = 250
+"""A pixel of this value in a tile's core makes the classifier certain, and is sound to the segmenter."""
+FAR_US = 10**15
+
+
+class Engine:
+    """An engine that answers from what lies in its input rows, in buffers it reuses like a real one."""
+
+    backend = "stand-in"
+    precision = "fp32"
+
+    def __init__(self, largest: int, classes: int = len(CLASS_NAMES)) -> None:
+        self.batches = (1, largest) if largest > 1 else (1,)
+        self.inputs: dict[str, NDArray[Any]] = {TILES: np.zeros((largest, TILE.height, TILE.width, 1), np.uint8)}
+        self.calls: list[NDArray[np.uint8]] = []
+        self.classes = classes
+
+    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
+        assert 1 <= n <= self.batches[-1]
+        tiles = self.inputs[TILES][:n]
+        self.calls.append(tiles.copy())
+        return self.answers(tiles[..., 0])
+
+    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.inputs.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def cores(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return tiles[:, TILE.halo : -TILE.halo, TILE.halo : -TILE.halo]
+
+
+class Classifier(Engine):
+    """Score of each class = how bright the brightest MARK-like pixel of the core is; see ``scores``."""
+
+    def __init__(self, largest: int = 4) -> None:
+        super().__init__(largest)
+        self.poison: float | None = None
+
+    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        scores = np.zeros((len(tiles), self.classes), np.float32)
+        scores[:, 0] = np.clip((cores(tiles).max(axis=(1, 2)) - 210.0) / 40.0, 0, 1)
+        if self.poison is not None:
+            scores[-1, -1] = self.poison
+        return {SCORES: scores}
+
+
+class Segmenter(Engine):
+    """Labels the pixels PITS and CRACKS of the core, nothing else."""
+
+    def __init__(self, largest: int = 4) -> None:
+        super().__init__(largest)
+        self.inputs[THRESHOLDS] = np.zeros(self.classes, np.float32)
+        self.poison: float | None = None
+        self.label_of_cracks = 2
+
+    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        core = cores(tiles)
+        labels = np.zeros_like(core)
+        labels[core == PITS] = 1
+        labels[core == CRACKS] = self.label_of_cracks
+        # Label what is no picture too: the cascade has to clear it, the network cannot know where the picture ends.
+        labels[core == PAD] = 1
+        health = np.ones(len(tiles), np.float32)
+        if self.poison is not None:
+            labels[:] = 0
+            health[-1] = self.poison
+        return {LABELS: labels, CONFIDENCE: np.where(core == MARK, 0, core), HEALTH: health}
+
+
+class Clock:
+    """Says the same time until the test moves it."""
+
+    def __init__(self) -> None:
+        self.us = 0
+
+    def now_us(self) -> int:
+        return self.us
+
+    def utc_us(self) -> int:
+        return 0
+
+
+class Bench:
+    """A cascade on a canvas of 3 rows and 5 columns of tiles, the last ones overhanging."""
+
+    def __init__(self, largest: int = 4, height: int = 40, width: int = 72) -> None:
+        self.grid = Grid(height, width, TILE)
+        self.canvas = Canvas(self.grid, 1, PAD)
+        self.classifier, self.segmenter, self.clock = Classifier(largest), Segmenter(largest), Clock()
+        self.cascade = Cascade(self.classifier, self.segmenter, manifest(), self.grid, self.clock)
+
+    def inspect(self, image: NDArray[np.uint8], wanted: Recipe | None = None, deadline_us: int = FAR_US) -> Inspection:
+        self.canvas.write(image)
+        self.classifier.calls.clear()
+        self.segmenter.calls.clear()
+        return self.cascade.inspect(self.canvas, wanted or recipe(), deadline_us)
+
+    def classified(self) -> int:
+        return sum(len(call) for call in self.classifier.calls)
+
+    def segmented(self) -> int:
+        return sum(len(call) for call in self.segmenter.calls)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def sound(height: int = 40, width: int = 72) -> NDArray[np.uint8]:
+    return np.full((height, width), SOUND, np.uint8)
+
+
+def test_a_sound_frame_passes_without_a_call_of_the_segmenter(bench: Bench) -> None:
+    """Every tile is classified, none is segmented, and the mask is empty."""
+    found = bench.inspect(sound())
+    assert (found.outcome, found.defects, found.tiles, found.segmented) == (Outcome.PASS, (), 15, 0)
+    assert found.labels.shape == (40, 72)
+    assert not found.labels.any()
+    assert found.complete
+    assert bench.segmented() == 0
+
+
+def test_each_tile_is_seen_once_and_at_its_place(bench: Bench) -> None:
+    """Over all calls, the classifier's tiles are the canvas' tiles in order, halo included."""
+    image = np.random.default_rng(1).integers(8, 200, (40, 72), np.uint8)
+    bench.inspect(image)
+    seen = np.concatenate(bench.classifier.calls)
+    whole = np.pad(image, ((4, 40), (4, 40)), constant_values=PAD)
+    for index in range(15):
+        top, left = bench.grid.core(index)
+        assert np.array_equal(seen[index, ..., 0], whole[top : top + 24, left : left + 24])
+
+
+def test_a_defect_is_labelled_at_its_place(bench: Bench) -> None:
+    """Labels, boxes and confidence are the picture's own, in a tile of the middle and in an overhanging one."""
+    image = sound()
+    image[20:24, 35:40] = PITS
+    image[21, 36] = MARK
+    image[38, 70] = CRACKS
+    image[39, 71] = MARK
+    found = bench.inspect(image)
+    expected = np.where(image == PITS, 1, np.where(image == CRACKS, 2, 0))
+    assert np.array_equal(found.labels, expected)
+    assert found.outcome is Outcome.REJECT
+    assert [(d.name, d.area_px, d.box) for d in found.defects] == [
+        ("pits", 19, (35, 20, 5, 4)),
+        ("cracks", 1, (70, 38, 1, 1)),
+    ]
+    assert found.defects[0].peak == PITS / 255
+    assert found.segmented == 2
+    assert found.scores == {"pits": 1.0, "cracks": 0.0}
+
+
+def test_tiles_are_segmented_in_descending_suspicion(bench: Bench) -> None:
+    """The tile with the highest score goes first, whatever its place."""
+    image = sound()
+    image[5, 5], image[5, 25], image[37, 70] = 235, 245, 240
+    bench.inspect(image)
+    assert [tile.max() for call in bench.segmenter.calls for tile in call] == [245, 240, 235]
+
+
+def test_a_tile_just_under_its_gate_is_not_segmented(bench: Bench) -> None:
+    """A score at the gate opens it; the next float below does not."""
+    image = sound()
+    image[5, 5] = 230
+    score = float(np.float32(0.5))
+    above = recipe(limits("pits", gate=score), limits("cracks"))
+    below = recipe(limits("pits", gate=float(np.nextafter(np.float32(score), np.float32(1)))), limits("cracks"))
+    assert bench.inspect(image, above).segmented == 1
+    assert bench.inspect(image, below).segmented == 0
+
+
+def test_thresholds_reach_the_segmenter(bench: Bench) -> None:
+    """They are the recipe's of this call, not those of an earlier one."""
+    image = sound()
+    image[5, 5] = MARK
+    for first, second in ((0.25, 0.75), (0.5, 0.125)):
+        bench.inspect(image, recipe(limits("pits", threshold=first), limits("cracks", threshold=second)))
+        assert bench.segmenter.inputs[THRESHOLDS].tolist() == [first, second]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param([(8, x) for x in range(5, 24)], id="to the right"),
+        pytest.param([(8, x) for x in range(12, 40)], id="to the left and the right"),
+        pytest.param([(y, 20) for y in range(5, 36)], id="down, three tiles"),
+        pytest.param([(i, i) for i in range(5, 20)], id="diagonally down"),
+        pytest.param([(i, 31 - i) for i in range(3, 24)], id="diagonally up"),
+        pytest.param([(8, x) for x in range(3, 72)], id="through five tiles"),
+        pytest.param([(15, x) for x in range(5, 16)] + [(16, 16)], id="over a corner only"),
+    ],
+)
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("largest", [1, 2, 8])
+def test_a_defect_is_followed_until_it_is_whole(line: list[tuple[int, int]], end: int, largest: int) -> None:
+    """One suspicious tile at either end is enough: what lies in tiles below the gate is found all the same."""
+    bench = Bench(largest)
+    image = sound()
+    for point in line:
+        image[point] = PITS
+    y, x = line[end]
+    top, left = 16 * (y // 16), 16 * (x // 16)
+    free = [(r, c) for r in range(top, min(top + 16, 40)) for c in range(left, min(left + 16, 72))]
+    image[next(point for point in free if image[point] == SOUND)] = MARK
+    found = bench.inspect(image)
+    assert [d.area_px for d in found.defects] == [len(line)]
+    assert np.array_equal(found.labels == 1, image == PITS)
+    assert bench.segmented() == found.segmented, "a tile was segmented twice"
+
+
+def test_a_sound_neighbour_ends_the_chase(bench: Bench) -> None:
+    """A defect that reaches its core's border costs the neighbours it touches, and none beyond them."""
+    image = sound()
+    image[4, 10:16] = PITS
+    image[3, 3] = MARK
+    assert bench.inspect(image).segmented == 2
+    image[4, 15] = SOUND
+    assert bench.inspect(image).segmented == 1
+
+
+@pytest.mark.parametrize("largest", [1, 3, 4, 8, 15])
+def test_more_tiles_than_a_batch_holds(largest: int) -> None:
+    """All fifteen suspicious tiles are answered, in whole and in part-filled batches alike."""
+    bench = Bench(largest)
+    image = sound()
+    image[2::4, 2::4] = CRACKS
+    image[4::16, 4::16] = MARK
+    found = bench.inspect(image)
+    assert bench.classified() == bench.segmented() == found.segmented == 15
+    assert np.array_equal(found.labels == 2, image == CRACKS)
+    assert max(len(call) for call in bench.segmenter.calls) <= largest
+
+
+def test_a_smaller_picture_brings_its_region(bench: Bench) -> None:
+    """Tiles wholly outside are skipped, nothing outside is labelled, and its own edge cuts."""
+    image = sound(20, 40)
+    image[18:20, 30:33] = PITS
+    image[1, 1] = image[17, 25] = MARK
+    found = bench.inspect(image)
+    assert found.tiles == bench.classified() == 6
+    assert found.labels.shape == (20, 40)
+    assert np.array_equal(found.labels == 1, image == PITS)
+    assert [(d.area_px, d.cut) for d in found.defects] == [(6, True)]
+
+
+def test_nothing_of_an_earlier_frame_is_left(bench: Bench) -> None:
+    """After any frame, and after one that failed half-way, a sound frame has no label."""
+    image = sound()
+    image[2::4, 2::4] = CRACKS
+    image[4::16, 4::16] = MARK
+    for poison in (None, np.nan):
+        bench.segmenter.poison = poison
+        if poison is None:
+            bench.inspect(image)
+        else:
+            with pytest.raises(InferenceFailed):
+                bench.inspect(image)
+        bench.segmenter.poison = None
+        found = bench.inspect(sound())
+        assert (found.outcome, found.segmented, found.labels.any()) == (Outcome.PASS, 0, False)
+        one = sound()
+        one[39, 71], one[38, 70] = MARK, PITS
+        assert bench.inspect(one).labels.sum() == 1
+        assert bench.inspect(sound(10, 10)).labels.shape == (10, 10)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_never_believed(bench: Bench, poison: float) -> None:
+    """One bad score of one class in one tile fails the frame: NaN > gate is false, that would be a PASS."""
+    bench.classifier.poison = poison
+    with pytest.raises(InferenceFailed, match="not finite"):
+        bench.inspect(sound())
+    assert bench.segmented() == 0
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+def test_health_that_is_not_finite_is_never_believed(bench: Bench, poison: float) -> None:
+    """Labels of all zeros with a bad health, also in the last tile only, fail the frame."""
+    image = sound()
+    image[5, 5] = image[5, 25] = MARK
+    bench.segmenter.poison = poison
+    with pytest.raises(InferenceFailed, match="not all finite"):
+        bench.inspect(image)
+
+
+def test_a_label_of_no_class_is_never_believed(bench: Bench) -> None:
+    """A segmenter that says class 3 of 2 has failed; it is no defect of another class, and no crash."""
+    image = sound()
+    image[5, 5], image[6, 6] = MARK, CRACKS
+    bench.segmenter.label_of_cracks = 3
+    with pytest.raises(InferenceFailed, match="3"):
+        bench.inspect(image)
+
+
+def test_a_deadline_that_has_passed_starts_no_call(bench: Bench) -> None:
+    """At the deadline itself nothing is started any more."""
+    bench.clock.us = 50
+    with pytest.raises(DeadlinePassed):
+        bench.inspect(sound(), deadline_us=50)
+    assert bench.classified() == 0
+
+
+@pytest.mark.parametrize(("slow", "calls"), [("classifier", (2, 0)), ("segmenter", (4, 1))])
+def test_no_call_is_started_after_the_deadline(bench: Bench, slow: str, calls: tuple[int, int]) -> None:
+    """The call that is running when the deadline comes is the last one; there is no result."""
+    image = sound()
+    image[4::16, 4::16] = MARK
+    engine = getattr(bench, slow)
+    answers = engine.answers
+
+    def slowly(tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        bench.clock.us += 60 if slow == "classifier" else 200
+        return answers(tiles)
+
+    engine.answers = slowly
+    with pytest.raises(DeadlinePassed):
+        bench.inspect(image, deadline_us=100)
+    assert (len(bench.classifier.calls), len(bench.segmenter.calls)) == calls
+
+
+def test_time_is_booked_on_its_stage(bench: Bench) -> None:
+    """What the engines took stands under their stages."""
+    image = sound()
+    image[5, 5] = MARK
+    for engine, took_us in ((bench.classifier, 10), (bench.segmenter, 300)):
+        answers = engine.answers
+
+        def slowly(tiles: NDArray[np.uint8], answers: Any = answers, took_us: int = took_us) -> Any:
+            bench.clock.us += took_us
+            return answers(tiles)
+
+        engine.answers = slowly
+    stages_us = bench.inspect(image).stages_us
+    assert (stages_us["classify"], stages_us["segment"]) == (40, 300)
+    assert sum(stages_us.values()) == bench.clock.us
