@@ -14,6 +14,7 @@ class Slot:
 
     canvas: Canvas
     captured_us: int = 0
+    """0 = no picture of the slot's present part."""
     source: str = ""
     capture_us: int = 0
     """How long the camera's read took [us]."""
@@ -38,9 +39,12 @@ class Ring:
     def take(self, timeout_s: float) -> Slot | None:
         """Return a free slot, None when there is none for so long (0 = do not wait)."""
         try:
-            return self._free.get(timeout_s > 0, timeout_s or None)
+            slot = self._free.get(timeout_s > 0, timeout_s or None)
         except queue.Empty:
             return None
+        # A part without a picture keeps its slot too: the last frame's must not be shown as its own.
+        slot.captured_us = 0
+        return slot
 
     def give_back(self, slot: Slot) -> None:
         """Return a slot that was taken but not filled."""
