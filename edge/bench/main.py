@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from rich.console import Console
 
 from edge.bench.bare import BareEngines
@@ -44,7 +44,9 @@ class Bench(BaseModel):
     backend: BackendName = Field("openvino", description="what runs the networks")
     precision: Precision = Field("fp32", description="arithmetic inside the networks")
     threads: int = Field(2, ge=1, description="CPU threads of one call")
-    json_file: Path | None = Field(None, alias="json", description="also write everything to this file")
+    json_file: Path | None = Field(
+        None, validation_alias=AliasChoices("json", "json_file"), description="also write everything to this file"
+    )
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,42 @@
+"""The rig: settings as TOML, and a station that fails to start is told, not waited for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.errors import EdgeError
+from edge.rig import Rig, toml_from_tree
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def test_a_tree_survives_toml() -> None:
+    """Strings with quotes and line ends, numbers, booleans, lists of tables and paths are read back as written."""
+    tree = {
+        "text": 'a "quoted"\nline \\ and é',
+        "number": 1.5,
+        "whole": 3,
+        "yes": True,
+        "path": Path("/some/where"),
+        "tables": [{"a": 1, "b": {"c": "d"}}, {"a": 2}],
+        "left_out": None,
+    }
+    read = tomllib.loads(toml_from_tree(tree))
+    assert read == {**{k: v for k, v in tree.items() if v is not None}, "path": "/some/where"}
+
+
+def test_a_station_that_does_not_start_is_told(tmp_path: Path) -> None:
+    """The rig raises with the station's last line instead of waiting for a message that never comes."""
+    settings = {
+        "station": "line1",
+        "bundle": {"path": tmp_path / "nowhere", "allow_unsigned": True},
+        "cameras": [{"name": "cam1", "source": {"kind": "synthetic"}}],
+    }
+    with Rig(settings) as rig, pytest.raises(EdgeError, match="no such folder"):
+        list(rig.events())
