@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -70,34 +71,39 @@ class ReplayCamera:
         if self._next > len(self._files):
             raise SourceEnded(f"replay: all {len(self._files)} pictures of {self._source.path} are read")
         path = self._files[self._next - 1]
-        # Decoded from bytes: imread writes its own complaint to stderr and does not say why it failed.
-        data = np.frombuffer(path.read_bytes(), np.uint8) if path.stat().st_size else np.zeros(1, np.uint8)
-        return path.name, self._as_asked(_decoded(data))
+        # A name that is not UTF-8 would fit into no message.
+        name = os.fsencode(path.name).decode(errors="replace")
+        return name, self._as_asked(_decoded(path))
 
     def _next_of_video(self, video: cv2.VideoCapture) -> tuple[str, NDArray[np.uint8] | None]:
         good, image = video.read()
         if not good:
             raise SourceEnded(f"replay: {self._source.path} has no frame {self._next}")
-        return str(self._next), self._as_asked(np.asarray(image, np.uint8))
+        return str(self._next), self._as_asked(np.asarray(image))
 
     def _as_asked(self, image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
         return image if image is None or not self._convert else converted(image, self._format)
 
 
 def converted(image: NDArray[np.uint8], format_: PixelFormat) -> NDArray[np.uint8]:
-    """Return the picture with the channels of *format_*; depth is not touched."""
+    """Return the picture with the channels of *format_*; one that is not of 8 bits is returned as it is."""
+    if image.dtype != np.uint8:
+        return image
     channels = 1 if image.ndim == 2 else image.shape[2]
     if format_ == "mono8" and channels == 3:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), image.dtype)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     if format_ == "bgr8" and channels == 1:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), image.dtype)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     return image
 
 
-def _decoded(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+def _decoded(path: Path) -> NDArray[np.uint8] | None:
+    """Return the picture in a file, None when the file is gone or holds none."""
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+        # Decoded from bytes: imread writes its own complaint to stderr and does not say why it failed.
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except (OSError, cv2.error):
         return None
     return None if image is None else np.asarray(image)
 
