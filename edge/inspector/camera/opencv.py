@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
@@ -13,8 +17,9 @@ from edge.records import Reason
 from edge.settings import OpenCVSource
 from engines.contract import PixelFormat
 
-# Read-back may differ from the request by rounding (rates are fractions in the drivers).
+# Rates, exposure and gain are rounded by the drivers; a size is what it is.
 _TOLERANCE = 0.02
+_EXACT = {"width", "height"}
 
 
 class OpenCVCamera:
@@ -57,7 +62,8 @@ class OpenCVCamera:
             )
         number = self._next
         self._next += 1
-        picture = np.asarray(image, np.uint8)
+        # No cast: 16 bits would wrap to 8 and pass for a picture.
+        picture: NDArray[Any] = np.asarray(image)
         if self._convert:
             picture = converted(picture, self._format)
         fault = fault_of_format(picture, self._format)
@@ -102,7 +108,7 @@ def _apply(capture: cv2.VideoCapture, source: OpenCVSource) -> None:
             continue
         capture.set(property_, value)
         actual = capture.get(property_)
-        if abs(actual - value) > _TOLERANCE * max(abs(value), 1.0):
+        if not math.isclose(actual, value, rel_tol=0.0 if name in _EXACT else _TOLERANCE):
             raise CameraError(
                 f"camera {source.device}: {name} requested {value:g}, actual {actual:g}; choose a mode it has"
             )
