@@ -83,7 +83,19 @@ class Camera(Protocol):
 
 
 def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
-    """Return the closed camera that *settings* describe; *format_* is what the bundle's networks take."""
+    """
+    Return the closed camera that *settings* describe.
+
+    Args:
+        format_: what the bundle's networks take.
+
+    Raises:
+        ConfigurationError: the source can never deliver *format_*, so that every part would be UNKNOWN(geometry).
+    """
+    if settings.convert_to not in (None, format_):
+        raise ConfigurationError(
+            f"camera '{settings.name}': convert_to = {settings.convert_to}: the bundle takes {format_}; say that"
+        )
     # Imported here: a station with a file camera should not load the code of the others.
     if isinstance(settings.source, SyntheticSource):
         from edge.inspector.camera.synthetic import SyntheticCamera
@@ -96,11 +108,11 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
     if isinstance(settings.source, ReplaySource):
         from edge.inspector.camera.replay import ReplayCamera
 
-        return ReplayCamera(settings.source, settings.convert_to or format_, convert=settings.convert_to is not None)
+        return ReplayCamera(settings.source, format_, convert=settings.convert_to is not None)
     if isinstance(settings.source, OpenCVSource):
         from edge.inspector.camera.opencv import OpenCVCamera
 
-        return OpenCVCamera(settings.source, settings.convert_to or format_, convert=settings.convert_to is not None)
+        return OpenCVCamera(settings.source, format_, convert=settings.convert_to is not None)
     raise ConfigurationError(f"camera '{settings.name}': no camera for source {settings.source!r}")
 
 
