@@ -167,7 +167,7 @@ def test_a_silent_inspector_is_killed() -> None:
 
 
 def test_nothing_begins_before_the_first_subscriber() -> None:
-    """With replay.start = first-subscriber, frames are taken when somebody listens to verdicts, not to masks or status."""
+    """With replay.start = first-subscriber, frames are taken when somebody listens to verdicts, not to masks."""
     bench = Bench(replay={"start": "first-subscriber"})
     bench.get_ready()
     bench.publisher.topics = [b"status/", b"mask/"]
