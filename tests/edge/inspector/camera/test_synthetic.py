@@ -55,7 +55,6 @@ def test_times_never_go_back() -> None:
     """A paced camera's frames carry rising times of the monotonic clock."""
     times = [frame.captured_us for frame in taken(opened(rate_hz=1000), 5)]
     assert times == sorted(times)
-    assert times[4] - times[0] >= 4_000
 
 
 @pytest.mark.parametrize("close", [False, True])
