@@ -98,7 +98,7 @@ def _parsed(program: str, command: type[T], args: Sequence[str]) -> T:
         cli_exit_on_error=False,
     )
     parsed: T = CliApp.run(settings, cli_args=list(args), cli_settings_source=source)
-    return parsed
+    return parsed if settings is command else command(**{name: getattr(parsed, name) for name in command.model_fields})
 
 
 def _described(command: type[BaseModel], problem: Mapping[str, Any]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +32,7 @@ from engines.lint import Signature, classifier_signature, lint, segmenter_signat
 from engines.options import Export
 from engines.reference import Oracle, Picture, chosen, npz_from_answers, pictures_in, png_from_image, read_planar
 from training.checkpoint import CheckpointSpec, load
+from training.classifier import TileClassifier
 
 _SHARED_KEYS = ("format", "tile", "pad_value", "class_names")
 
@@ -54,8 +56,6 @@ def export_bundle(command: Export) -> Manifest:
         BundleError: a checkpoint is not usable, the two do not fit each other, or a network fails the lint.
         DataError: there are no usable reference pictures.
     """
-    if command.out.exists():
-        raise ConfigurationError(f"--out = {command.out}: exists already; choose another folder or remove it")
     trained = _trained(command)
     classes = defect_classes(
         trained.spec.class_names,
@@ -65,10 +65,35 @@ def export_bundle(command: Export) -> Manifest:
         min_peak=command.min_peak,
         max_count=command.max_count,
     )
-    files = _networks(trained, command.max_tiles) | _references(trained, classes, command)
-    manifest = _manifest(command, trained, classes, files)
-    _write(command.out, files | {MANIFEST_NAME: json_from_manifest(manifest)})
+    with _new_folder(command.out) as folder:
+        files = _references(trained, classes, command) | _networks(trained, command.max_tiles)
+        manifest = _manifest(command, trained, classes, files)
+        for path, data in (files | {MANIFEST_NAME: json_from_manifest(manifest)}).items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(data)
+        read_bundle(folder)
     return manifest
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside *target*, which takes its name if nothing is raised and goes away if something is."""
+    target = target.absolute()
+    if target.exists():
+        raise ConfigurationError(f"--out = {target}: exists already; choose another folder or remove it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half_written = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise ConfigurationError(f"--out = {target}: {error.strerror}; choose a folder that can be written") from error
+    try:
+        half_written.chmod(0o755)
+        yield half_written
+        half_written.rename(target)
+    except OSError as error:
+        raise ConfigurationError(f"--out = {target}: {error.strerror}; nothing was written") from error
+    finally:
+        shutil.rmtree(half_written, ignore_errors=True)
 
 
 def _trained(command: Export) -> _Trained:
@@ -78,6 +103,7 @@ def _trained(command: Export) -> _Trained:
     for path, spec, kind in ((command.classifier, first, "classifier"), (command.segmenter, second, "segmenter")):
         if spec.kind != kind:
             raise BundleError(f"--{kind} = {path}: holds a {spec.kind}; give the {kind}'s checkpoint")
+    assert isinstance(classifier, TileClassifier)
     for key in _SHARED_KEYS:
         one, other = getattr(first, key), getattr(second, key)
         if one != other:
@@ -91,8 +117,13 @@ def _trained(command: Export) -> _Trained:
 
 
 def _provenance(classifier: CheckpointSpec, segmenter: CheckpointSpec) -> Provenance:
-    made_with = {f"classifier {key}": value for key, value in classifier.made_with.items()}
-    made_with |= {f"segmenter {key}": value for key, value in segmenter.made_with.items()}
+    # Without the command lines: paths of the training machine have no place in a release.
+    made_with = {
+        f"{spec.kind} {key}": value
+        for spec in (classifier, segmenter)
+        for key, value in spec.made_with.items()
+        if key != "command"
+    }
     made_with |= {f"export {name}": version(name) for name in ("edge-inspect", "torch", "onnx", "onnxscript")}
     return Provenance(
         dataset=" and ".join(dict.fromkeys([classifier.dataset, segmenter.dataset])),
@@ -159,24 +190,3 @@ def _manifest(
         files={path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())},
         scale=None if mm_per_px is None else Scale(mm_per_px=mm_per_px, tolerance=command.scale_tolerance),
     )
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside the target, read back as a station would, then rename."""
-    folder = folder.absolute()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        half_written = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ConfigurationError(f"--out = {folder}: {error.strerror}; choose a folder that can be written") from error
-    try:
-        half_written.chmod(0o755)
-        for path, data in files.items():
-            (half_written / path).parent.mkdir(exist_ok=True)
-            (half_written / path).write_bytes(data)
-        read_bundle(half_written)
-        half_written.rename(folder)
-    except OSError as error:
-        raise ConfigurationError(f"--out = {folder}: {error.strerror}; nothing was written") from error
-    finally:
-        shutil.rmtree(half_written, ignore_errors=True)

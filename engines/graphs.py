@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from engines.contract import CONFIDENCE, HEALTH, LABELS, OPSET, SCORES, THRESHOLDS, TILES, TileShape
+from training.classifier import TileClassifier
 
 INFINITY_KEEPER = 1e-30
 """
-A sigmoid turns an infinite logit into a flawless 0 or 1. This share of its magnitude, too small to be seen beside any
-finite score, keeps the score infinite; unlike ``0 * x`` or ``x - x`` no compiler may fold it away.
+A sigmoid turns an infinite logit into a flawless 0 or 1, and a maximum may skip NaN. This share of the logits'
+magnitude, too small to be seen beside any finite score, keeps the score infinite or NaN; unlike ``0 * x`` or ``x - x``
+no compiler may fold it away.
 """
 
 _NOT_REACHED = -1.0
@@ -29,17 +31,18 @@ class ClassifierGraph(nn.Module):
     tiles uint8 [N, h, w, C] -> scores float32 [N, K], finite only if the logits were.
 
     Args:
-        model: float (N, C, h, w) in 0..255 -> logits (N, K); its type of float decides the precision.
+        model: whose ``cells`` are float (N, C, h, w) in 0..255 -> logits (N, K, rows, columns); a tile's logit is its
+            largest one. Its type of float decides the precision.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: TileClassifier) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, tiles: Tensor) -> Tensor:
-        logits = self.model(_planes(tiles, self.model)).float()  # (N, K)
-        scores: Tensor = torch.sigmoid(logits) + INFINITY_KEEPER * logits.abs()  # (N, K)
-        return scores
+        cells = self.model.cells(_planes(tiles, self.model)).float()  # (N, K, rows, columns)
+        scores = torch.sigmoid(cells.amax(dim=(2, 3)))  # (N, K)
+        return scores + INFINITY_KEEPER * cells.abs().sum(dim=(2, 3))  # (N, K)
 
 
 class SegmenterGraph(nn.Module):

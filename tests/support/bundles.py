@@ -82,13 +82,15 @@ def _picture_and_labels(
     seed: int, class_ids: tuple[int, ...], height: int, width: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
-    image = rng.normal(GREY, 6, (height, width))
+    image = np.full((height, width), GREY, np.float32)
     labels = np.zeros((height, width), np.uint8)
     for class_id in class_ids:
         side = int(rng.integers(10, 25))
         top, left = int(rng.integers(0, height - side)), int(rng.integers(0, width - side))
         image[top : top + side, left : left + side] = BRIGHT if class_id == 1 else DARK
         labels[top : top + side, left : left + side] = class_id
+    # Soft edges leave some pixels in doubt, so that thresholds decide about them.
+    image = cv2.GaussianBlur(image, (0, 0), 2.0) + rng.normal(0, 6, (height, width))
     return image.clip(0, 255).astype(np.uint8), labels
 
 

@@ -54,6 +54,10 @@ class OnnxRuntimeEngine:
         self.inputs: Mapping[str, NDArray[Any]] = {
             port.name: _buffer(port, batches[-1]) for port in self._session.get_inputs()
         }
+        if batched_input not in self.inputs:
+            raise BundleError(
+                f"onnxruntime: the network has no input '{batched_input}'; found {', '.join(self.inputs)}"
+            )
         outputs = {port.name: _buffer(port, batches[-1]) for port in self._session.get_outputs()}
         self._outputs = [{name: rows[:n] for name, rows in outputs.items()} for n in range(batches[-1] + 1)]
         self._bindings = {size: self._binding(size) for size in batches}

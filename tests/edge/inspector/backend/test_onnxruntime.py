@@ -1,0 +1,24 @@
+"""edge.inspector.backend.onnxruntime: the reference, and how it is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from edge.errors import ConfigurationError
+from edge.inspector.backend import BackendSettings, open_engine
+
+
+def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without onnxruntime, choosing it is one line that says what to install."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "edge.inspector.backend.onnxruntime", raising=False)
+    with pytest.raises(ConfigurationError, match=r"install 'edge-inspect\[onnx\]'"):
+        open_engine(BackendSettings(name="onnxruntime"), b"", "tiles", (1,))
+
+
+def test_bf16_is_refused() -> None:
+    """It computes as exported; another precision would be a silent lie."""
+    with pytest.raises(ConfigurationError, match="precision 'bf16'"):
+        open_engine(BackendSettings(name="onnxruntime", precision="bf16"), b"", "tiles", (1,))
