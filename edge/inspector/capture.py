@@ -16,6 +16,7 @@ from edge.settings import CameraSettings, Station
 
 # How often a waiting thread looks whether it should end.
 _LOOK_S = 0.2
+_LAST_WORD_MS = 1000
 
 
 class CameraThread(threading.Thread):
@@ -52,7 +53,8 @@ class CameraThread(threading.Thread):
 
     def run(self) -> None:
         with self._context.socket(zmq.PUSH) as self._socket:
-            self._socket.linger = 0
+            # The thread ends on the word that its source has ended: it may still be on its way then.
+            self._socket.linger = _LAST_WORD_MS
             self._socket.connect(self._endpoint)
             pause_s = self._retry_s[0]
             while not self.stop.is_set():
@@ -67,8 +69,9 @@ class CameraThread(threading.Thread):
                 finally:
                     self._camera.close()
                 # A camera that had opened starts again with the short pause.
-                pause_s = self._retry_s[0] if self._open_no > opened else min(2 * pause_s, self._retry_s[1])
+                pause_s = self._retry_s[0] if self._open_no > opened else pause_s
                 self.stop.wait(pause_s)
+                pause_s = min(2 * pause_s, self._retry_s[1])
 
     def _open_and_stream(self) -> None:
         actual = self._camera.open(self._next)

@@ -1,0 +1,314 @@
+"""The camera's thread over a real socket: each part is reported once, with or without a picture."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+
+from edge.errors import CameraError, SourceEnded
+from edge.inspector.camera import Actual, Frame, Unusable
+from edge.inspector.capture import CameraThread
+from edge.inspector.link import CameraState, Captured, ToStation, receive_from_inspector
+from edge.inspector.slots import Ring, make_ring
+from edge.records import Reason
+from edge.settings import CameraSettings, Station
+from edge.tiles import Grid
+from tests.support.records import TILE
+
+PATIENCE_MS = 20_000
+Step = Callable[[], Frame | Unusable]
+
+
+def frame(number: int, value: int = 1, height: int = 20, width: int = 30) -> Step:
+    image = np.full((height, width), value, np.uint8)
+    return lambda: Frame(image, number, 1000 * number, f"{number}.png")
+
+
+def unreadable(number: int) -> Step:
+    return lambda: Unusable(number, 1000 * number, f"{number}.png", Reason.CAMERA, "cannot be read")
+
+
+def failure(error: Exception) -> Step:
+    def step() -> Frame | Unusable:
+        raise error
+
+    return step
+
+
+class Scripted:
+    """A camera that plays one list of steps an open, then ends; notes where it was resumed."""
+
+    def __init__(self, *opens: list[Step] | CameraError) -> None:
+        self._opens = list(opens)
+        self._steps: list[Step] = []
+        self.resumed: list[int] = []
+        self.closed = 0
+        self.reads = 0
+
+    def open(self, resume_from: int) -> Actual:
+        self.resumed.append(resume_from)
+        steps = self._opens.pop(0) if self._opens else []
+        if isinstance(steps, CameraError):
+            raise steps
+        self._steps = list(steps)
+        return Actual(numbered=True, format="mono8", description="scripted")
+
+    def read(self) -> Frame | Unusable:
+        self.reads += 1
+        if not self._steps:
+            raise SourceEnded("scripted: no further step")
+        return self._steps.pop(0)()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Stage:
+    """A station's end of the link, and the thread under test."""
+
+    def __init__(
+        self, camera: Scripted, folder: Path, *, paced: bool, slots: int, resume_from: int = 1, **retry: float
+    ) -> None:
+        source = {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
+        settings = CameraSettings.model_validate({"name": "cam1", "source": source, "height": 20, "width": 30})
+        station = Station.model_validate({"station": "line1", "cameras": [settings], "retry_s": 0.01, **retry})
+        self.camera = camera
+        self.ring: Ring = make_ring(Grid(20, 30, TILE), 1, 7, slots)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._folder = folder
+        self.thread = CameraThread(
+            settings, station, camera, self.ring, self._context, f"ipc://{folder}/up", 3, resume_from
+        )
+        self.inbox: zmq.Socket[bytes] = self._context.socket(zmq.PULL)
+
+    def bind(self) -> None:
+        self.inbox.bind(f"ipc://{self._folder}/up")
+
+    def start(self) -> None:
+        self.bind()
+        self.thread.begin.set()
+        self.thread.start()
+
+    def next(self) -> ToStation:
+        assert self.inbox.poll(PATIENCE_MS), "nothing was reported"
+        return receive_from_inspector(self.inbox)
+
+    def captured(self) -> Captured:
+        message = self.next()
+        assert isinstance(message, Captured), message
+        return message
+
+    def state(self) -> str:
+        message = self.next()
+        assert isinstance(message, CameraState), message
+        return f"{message.state}: {message.text}"
+
+    def close(self) -> None:
+        self.thread.stop.set()
+        if self.thread.ident is not None:
+            self.thread.join(PATIENCE_MS / 1000)
+            assert not self.thread.is_alive()
+        self._context.destroy(linger=0)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Return a maker of stages; each is closed at the end, its thread included."""
+    made: list[Stage] = []
+
+    def make(*opens: list[Step] | CameraError, paced: bool = False, slots: int = 1, **more: Any) -> Stage:
+        made.append(Stage(Scripted(*opens), tmp_path, paced=paced, slots=slots, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_frame_is_reported_with_everything_the_station_needs(stage: Callable[..., Stage]) -> None:
+    """Camera, open number, frame number, time, source; the picture waits in its slot."""
+    one = stage([frame(1, 9)])
+    one.start()
+    assert one.state() == "open: scripted"
+    assert one.captured() == Captured(
+        inspector=3,
+        camera="cam1",
+        open_no=1,
+        frame_no=1,
+        t_us=1000,
+        tag=None,
+        source="1.png",
+        numbered=True,
+        fault=None,
+        detail="",
+    )
+    slot = one.ring.find(1, 1)
+    assert slot is not None
+    assert (slot.canvas.picture == 9).all()
+    assert slot.source == "1.png"
+    assert slot.captured_us > 0
+
+
+def test_as_consumed_the_next_frame_is_taken_when_the_last_ones_slot_is_free(stage: Callable[..., Stage]) -> None:
+    """The camera is not even read while the verdict is out."""
+    one = stage([frame(1), frame(2)])
+    one.start()
+    one.state()
+    assert one.captured().frame_no == 1
+    assert not one.inbox.poll(300)
+    assert one.camera.reads == 1
+    one.ring.release(1, 1)
+    assert one.captured().frame_no == 2
+
+
+def test_a_paced_source_never_waits(stage: Callable[..., Stage]) -> None:
+    """With two slots and no verdict, the third frame is a part too: overload, without a slot."""
+    one = stage([frame(1), frame(2), frame(3), frame(4)], paced=True, slots=2)
+    one.start()
+    one.state()
+    found = [one.captured() for _ in range(4)]
+    assert [message.fault for message in found] == [None, None, Reason.OVERLOAD, Reason.OVERLOAD]
+    assert "2 slots" in found[2].detail
+    assert one.ring.find(1, 3) is None
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_part_without_a_picture_is_reported_and_frees_its_slot(stage: Callable[..., Stage], paced: bool) -> None:
+    """Unreadable: fault camera; its slot holds no picture of the part before, and goes back with the verdict."""
+    one = stage([frame(1), unreadable(2), frame(3)], paced=paced)
+    one.start()
+    one.state()
+    assert one.captured().fault is None
+    one.ring.release(1, 1)
+    second = one.captured()
+    assert (second.frame_no, second.fault, second.detail) == (2, Reason.CAMERA, "cannot be read")
+    slot = one.ring.find(1, 2)
+    assert slot is None or slot.captured_us == 0
+    one.ring.release(1, 2)
+    assert one.captured().frame_no == 3
+
+
+def test_a_picture_larger_than_the_canvas_is_a_geometry_fault(stage: Callable[..., Stage]) -> None:
+    """The message names file, both sizes and the keys; the camera goes on."""
+    one = stage([frame(1), frame(2, height=21), frame(3)])
+    one.start()
+    one.state()
+    one.captured()
+    one.ring.release(1, 1)
+    second = one.captured()
+    assert second.fault is Reason.GEOMETRY
+    for part in ("2.png", "21x30", "20x30", "cam1"):
+        assert part in second.detail
+    slot = one.ring.find(1, 2)
+    assert slot is not None
+    assert slot.captured_us == 0
+    one.ring.release(1, 2)
+    assert one.captured().fault is None
+
+
+def test_a_failed_camera_is_opened_again_where_it_stopped(stage: Callable[..., Stage]) -> None:
+    """It says so, closes, opens with the next number under a new open number, and no slot is lost."""
+    one = stage([frame(1), failure(CameraError("unplugged"))], CameraError("still gone"), [frame(2)])
+    one.start()
+    assert one.state() == "open: scripted"
+    assert one.captured().frame_no == 1
+    one.ring.release(1, 1)
+    assert one.state() == "failed: unplugged"
+    assert one.state() == "failed: still gone"
+    assert one.state() == "open: scripted"
+    again = one.captured()
+    assert (again.open_no, again.frame_no) == (2, 2)
+    assert one.camera.resumed == [1, 2, 2]
+    assert one.camera.closed == 2
+
+
+class Impatient(threading.Event):
+    """Notes how long it should have waited, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses_s: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses_s.append(timeout)
+        return self.is_set()
+
+
+def test_the_pause_doubles_up_to_its_limit_and_begins_anew(stage: Callable[..., Stage]) -> None:
+    """retry_s, twice that, ..., retry_limit_s; after an open that worked, retry_s again."""
+    gone = CameraError("gone")
+    one = stage(gone, gone, gone, gone, [failure(gone)], gone, retry_s=1.0, retry_limit_s=4.0)
+    one.thread.stop = impatient = Impatient()
+    one.start()
+    while "ended" not in one.state():
+        pass
+    assert impatient.pauses_s == [1.0, 2.0, 4.0, 4.0, 1.0, 2.0]
+
+
+def test_a_new_inspector_resumes_where_it_is_told(stage: Callable[..., Stage]) -> None:
+    """The first open asks for the first number no earlier inspector has reported."""
+    one = stage([frame(8)], resume_from=8)
+    one.start()
+    one.state()
+    assert one.captured().frame_no == 8
+    assert one.camera.resumed == [8]
+
+
+def test_the_end_is_told_once_and_is_no_failure(stage: Callable[..., Stage]) -> None:
+    """After the last frame: ended, closed, and the thread is over."""
+    one = stage([frame(1)])
+    one.start()
+    one.state()
+    one.captured()
+    one.ring.release(1, 1)
+    assert one.state() == "ended: scripted: no further step"
+    one.thread.join(PATIENCE_MS / 1000)
+    assert not one.thread.is_alive()
+    assert one.camera.closed == 1
+    assert one.camera.resumed == [1]
+
+
+def test_the_last_word_is_not_lost_when_the_thread_ends_first(stage: Callable[..., Stage]) -> None:
+    """A station that reads late still hears that the source has ended: it would wait for it for ever."""
+    one = stage([])
+    one.thread.begin.set()
+    one.thread.start()
+    one.thread.join(PATIENCE_MS / 1000)
+    one.bind()
+    assert one.state() == "open: scripted"
+    assert one.state() == "ended: scripted: no further step"
+
+
+def test_nothing_is_read_before_begin(stage: Callable[..., Stage]) -> None:
+    """The camera is opened, and waits."""
+    one = stage([frame(1)])
+    one.bind()
+    one.thread.start()
+    assert one.state() == "open: scripted"
+    assert not one.inbox.poll(300)
+    assert one.camera.reads == 0
+    one.thread.begin.set()
+    assert one.captured().frame_no == 1
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_it_stops_when_told(stage: Callable[..., Stage], begun: bool) -> None:
+    """While it waits for its beginning, and while it waits for a slot; the camera is closed."""
+    one = stage([frame(1), frame(2)])
+    one.bind()
+    if begun:
+        one.thread.begin.set()
+    one.thread.start()
+    one.state()
+    if begun:
+        one.captured()
+    one.thread.stop.set()
+    one.thread.join(PATIENCE_MS / 1000)
+    assert not one.thread.is_alive()
+    assert one.camera.closed == 1
