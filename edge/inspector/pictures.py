@@ -31,7 +31,7 @@ class PicturePublisher(threading.Thread):
         super().__init__(name="pictures", daemon=True)
         self._period_s = 1 / rate_hz
         self._kept: dict[str, tuple[PictureHeader, NDArray[np.uint8]]] = {}
-        self._stop = threading.Event()
+        self._stopping = threading.Event()  # Thread has a method _stop of its own.
         # PUB without ZMQ_CONFLATE: that one delivers no multipart message and mixes topics.
         self._socket = context.socket(zmq.PUB)
         self._socket.linger = 0
@@ -39,6 +39,7 @@ class PicturePublisher(threading.Thread):
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
+            self._socket.close()
             raise ConfigurationError(
                 f"key 'endpoints.pictures' = {endpoint}: {error.strerror}; choose another port, or stop who uses it"
             ) from error
@@ -50,7 +51,7 @@ class PicturePublisher(threading.Thread):
             self._kept[header.camera] = (header, picture.copy())
 
     def run(self) -> None:
-        while not self._stop.wait(self._period_s):
+        while not self._stopping.wait(self._period_s):
             for header, picture in self._taken():
                 good, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
                 if good:
@@ -58,7 +59,7 @@ class PicturePublisher(threading.Thread):
         self._socket.close()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._stopping.set()
 
     def _taken(self) -> list[tuple[PictureHeader, NDArray[np.uint8]]]:
         # Swapped first: an offer made meanwhile lands in the new dictionary, or at worst is not shown.
