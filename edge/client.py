@@ -21,7 +21,7 @@ import zmq
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from edge.errors import WireError
+from edge.errors import ConfigurationError, WireError
 from edge.records import Audit, MaskHeader, PictureHeader, Status, Verdict
 from edge.wire import labels_from_payload, message_from_frames, sha256
 
@@ -63,6 +63,9 @@ class Subscriber:
 
     When masks are wanted, verdicts are subscribed to after the masks endpoint has answered: a station that waits for
     its first subscriber then cannot send a mask that nobody is subscribed to yet.
+
+    Raises:
+        ConfigurationError: an endpoint is no address.
     """
 
     def __init__(self, results: str, masks: str | None = None, pictures: str | None = None, station: str = "") -> None:
@@ -113,7 +116,13 @@ class Subscriber:
         socket.rcvhwm = 0  # What the station has sent is not dropped here: the process that listens reads it all.
         for kind in kinds:
             socket.subscribe(f"{kind}{self._prefix}")
-        socket.connect(endpoint)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigurationError(
+                f"endpoint '{endpoint}': {error.strerror}; expected an address like tcp://127.0.0.1:5556"
+            ) from error
         self._poller.register(socket, zmq.POLLIN)
         return socket
 
@@ -125,8 +134,9 @@ class Subscriber:
         message = message_from_frames(frames)
         if isinstance(message, Verdict):
             self._note_position(message.epoch, message.seq - 1)
-            self._seq = message.seq
-            self._events.append(message)
+            if message.seq > self._seq:  # Else it was given already.
+                self._seq = message.seq
+                self._events.append(message)
         elif isinstance(message, MaskHeader):
             self._events.append(_mask(message, frames))
         elif isinstance(message, PictureHeader):
@@ -141,10 +151,13 @@ class Subscriber:
 
     def _note_position(self, epoch: int, last: int) -> None:
         """Tell a gap when verdicts up to *last* have been published that never arrived here."""
-        if epoch != self._epoch:
-            # What this epoch said before we came is history, not loss.
+        if self._epoch is None:
+            # What was said before we came is history, not loss.
             self._epoch, self._seq = epoch, last
-        elif last > self._seq:
+        elif epoch != self._epoch:
+            # A new epoch begins at 1, and we were here before it began.
+            self._epoch, self._seq = epoch, 0
+        if last > self._seq:
             self._events.append(Gap(epoch, self._seq + 1, last))
             self._seq = last
 
@@ -155,7 +168,14 @@ def _mask(header: MaskHeader, frames: list[bytes]) -> Mask:
         raise WireError(
             f"mask {header.seq} of camera {header.camera}: payload does not match its sha256; do not use it"
         )
-    return Mask(header, labels_from_payload(header.encoding, payload, header.height, header.width))
+    labels = labels_from_payload(header.encoding, payload, header.height, header.width)
+    highest = int(labels.max())
+    if highest > len(header.class_names):
+        raise WireError(
+            f"mask {header.seq} of camera {header.camera}: label {highest}, but the header names "
+            f"{len(header.class_names)} classes; do not use it"
+        )
+    return Mask(header, labels)
 
 
 def _payload(frames: list[bytes]) -> bytes:
