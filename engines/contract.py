@@ -27,6 +27,9 @@ MANIFEST_NAME = "manifest.json"
 CLASSIFIER_NAME = "classifier.onnx"
 SEGMENTER_NAME = "segmenter.onnx"
 
+PLANES_FROM = 0.005
+"""Smaller probabilities stand as 0 in reference answers: no threshold is set as low, and noise does not compress."""
+
 # Names of the networks' inputs and outputs, as they stand in the ONNX files.
 TILES = "tiles"
 THRESHOLDS = "thresholds"
@@ -118,7 +121,7 @@ class ReferenceFrame(Record, frozen=True):
 
     image:   PNG, mono8 or bgr8 as the manifest's format
     answers: .npz with ``scores`` float32 [T, K] for all T tiles of the frame's grid, and
-             ``planes`` float16 [K, height, width] = class probabilities over the whole frame
+             ``planes`` float16 [K, height, width] = class probabilities over the whole frame, 0 below PLANES_FROM
     """
 
     name: Name

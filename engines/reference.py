@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.errors import DataError
 from edge.tiles import Canvas, Grid, paste_cores
-from engines.contract import PixelFormat
+from engines.contract import PLANES_FROM, PixelFormat
 from engines.graphs import ClassifierGraph, SegmenterGraph
 from training.datasets import read_dataset, read_image
 
@@ -60,7 +60,7 @@ class Oracle:
         return scores
 
     def planes(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """(h, w, C) -> (K, h, w) probability of each class, in steps of 1 / PLANE_STEPS."""
+        """(h, w, C) -> (K, h, w) probability of each class in steps of 1 / PLANE_STEPS, 0 below PLANES_FROM."""
         height, width = image.shape[:2]
         planes = np.zeros((len(self._gates), height, width), np.float32)
         with torch.inference_mode():
@@ -68,6 +68,7 @@ class Oracle:
                 cores = self._segmenter.probabilities(self._segmenter.logits(tiles)).numpy()  # (n, K, ch, cw)
                 for k, plane in enumerate(planes):
                     paste_cores(self._grid(image), indices, cores[:, k], (height, width), plane)
+        planes[planes < PLANES_FROM] = 0.0
         return (np.round(planes * PLANE_STEPS) / PLANE_STEPS).astype(np.float16)
 
     def distance_to_gate(self, scores: NDArray[np.float32]) -> float:

@@ -63,17 +63,17 @@ def _parity_table(report: ParityReport) -> Table:
     tolerance = TOLERANCES[report.precision]
     table = Table(title=f"{report.backend} {report.precision} against PyTorch", title_justify="left")
     table.add_column("frame")
-    for heading in ("score deviation", "gate flips", "IoU", "pixels differing", "confidence deviation"):
+    for heading in ("score deviation", "gate flips", "marked px", "IoU", "pixels differing", "confidence deviation"):
         table.add_column(heading, justify="right")
     for frame in report.frames:
         table.add_row(frame.name, *_figures(frame))
     table.add_section()
-    mean = "-" if report.mean_iou is None else f"{report.mean_iou:.4f}"
     table.add_row(
-        "worst; IoU: mean",
+        "worst; IoU: of all",
         f"{report.score_deviation:.1e}",
         str(report.gate_flips),
-        mean,
+        str(sum(frame.pixels_marked for frame in report.frames)),
+        _iou_text(report.iou),
         f"{max(f.pixels_differing / f.pixels for f in report.frames):.1e} of a frame",
         f"{max(f.confidence_deviation for f in report.frames):.1e}",
     )
@@ -81,7 +81,8 @@ def _parity_table(report: ParityReport) -> Table:
         "allowed",
         f"{tolerance.score:.1e}",
         "",
-        f"{tolerance.mean_iou}, each {tolerance.min_iou}",
+        "",
+        f"{tolerance.iou}, each {tolerance.frame_iou}",
         f"{tolerance.differing:.1e} of a frame",
         f"{tolerance.confidence:.1e}",
     )
@@ -89,14 +90,18 @@ def _parity_table(report: ParityReport) -> Table:
 
 
 def _figures(frame: FrameParity) -> list[str]:
-    iou = "nothing marked" if frame.iou is None else f"{frame.iou:.4f}"
     return [
         f"{frame.score_deviation:.1e}",
         str(frame.gate_flips),
-        iou,
+        str(frame.pixels_marked),
+        _iou_text(frame.iou),
         str(frame.pixels_differing),
         f"{frame.confidence_deviation:.1e}",
     ]
+
+
+def _iou_text(iou: float | None) -> str:
+    return "nothing marked" if iou is None else f"{iou:.4f}"
 
 
 def _summary_table(bundle: Bundle) -> Table:

@@ -157,7 +157,7 @@ class Inspector:
         if bundle.hash == self._spawn.proven_bundle:
             return "proven by an earlier inspector of this station"
         report = check_parity(bundle, self._classifier, self._segmenter)
-        iou = "no marks to compare" if report.mean_iou is None else f"mean IoU {report.mean_iou:.4f}"
+        iou = "no marks to compare" if report.iou is None else f"IoU {report.iou:.4f}"
         return f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"
 
     def _warm_up(self) -> None:
