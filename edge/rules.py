@@ -77,9 +77,8 @@ def defects_from_labels(
     found: list[Defect] = []
     window = labels[within.top : within.bottom, within.left : within.right]
     certainty = confidence[within.top : within.bottom, within.left : within.right]
-    present = np.flatnonzero(np.bincount(window.reshape(-1), minlength=1)[1:]) + 1
-    for class_id in present:
-        found += _regions(int(class_id), window, certainty, recipe, within, labels.shape)
+    for class_id in range(1, int(window.max(initial=0)) + 1):
+        found += _regions(class_id, window, certainty, recipe, within, labels.shape)
     return tuple(sorted(found, key=lambda defect: (-defect.area_px, defect.class_id, defect.box, defect.centroid)))
 
 
@@ -99,22 +98,26 @@ def _regions(
     within: Box,
     frame: tuple[int, ...],
 ) -> list[Defect]:
-    # Labels only, with statistics of our own: connectedComponentsWithStats took 2.5 ms a frame where this takes 0.2.
-    count, regions = cv2.connectedComponents((window == class_id).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    mask = (window == class_id).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)
+    if width == 0:
+        return []
+    near = (slice(top, top + height), slice(left, left + width))
+    # Labels only, with statistics of our own: connectedComponentsWithStats is 5 to 10 times dearer on a frame.
+    count, regions = cv2.connectedComponents(mask[near], connectivity=8, ltype=cv2.CV_32S)
     ys, xs = np.nonzero(regions)
     of = regions[ys, xs]
-    area = np.bincount(of, minlength=count)
-    peak = np.zeros(count, np.uint8)
-    np.maximum.at(peak, of, certainty[ys, xs])
-    low = np.full((count, 2), max(frame), np.int64)
-    high = np.full((count, 2), -1, np.int64)
-    points = np.stack([xs + within.left, ys + within.top], axis=1)
-    np.minimum.at(low, of, points)
-    np.maximum.at(high, of, points)
-    sums = np.stack([np.bincount(of, points[:, axis], minlength=count) for axis in (0, 1)], axis=1)
+    # Pixels sorted by region: then each region is one slice, and one reduceat does all of them.
+    order = np.argsort(of, kind="stable")
+    area = np.bincount(of, minlength=count)[1:]
+    starts = np.cumsum(area) - area
+    points = np.stack([xs + (left + within.left), ys + (top + within.top)], axis=1)[order]
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    centroids = np.add.reduceat(points, starts) / area[:, np.newaxis]
+    peaks = np.maximum.reduceat(certainty[near][ys, xs][order], starts)
     return [
-        _defect(class_id, recipe, int(area[i]), low[i], high[i], sums[i] / area[i], int(peak[i]) / 255, frame)
-        for i in range(1, count)
+        _defect(class_id, recipe, int(area[i]), low[i], high[i], centroids[i], int(peaks[i]) / 255, frame)
+        for i in range(count - 1)
     ]
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -69,6 +70,7 @@ def main() -> int:
     _die_with_parent(spawn.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the station decides.
     logging.basicConfig(level=logging.INFO, format="edge-inspector: %(message)s")
+    threading.excepthook = _end_with_any_thread
     cv2.setNumThreads(1)  # The engines have the cores; OpenCV's own pool would take them away.
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     to_station = context.socket(zmq.PUSH)
@@ -326,6 +328,12 @@ class Inspector:
 
 def _ring(camera: CameraSettings, grid: Grid, manifest: Manifest) -> Ring:
     return make_ring(grid, manifest.channels, manifest.pad_value, camera.slots if camera.paced else 1)
+
+
+def _end_with_any_thread(args: threading.ExceptHookArgs) -> None:
+    """End the process with a thread that fails unforeseen: a camera nobody reads must not look like an idle line."""
+    log.critical("thread %s failed", args.thread.name if args.thread else "?", exc_info=args.exc_value)
+    os._exit(1)
 
 
 def _die_with_parent(parent: int) -> None:
