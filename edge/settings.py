@@ -28,13 +28,13 @@ ENVIRONMENT_PREFIX = "EDGE_"
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-_LOCAL = ("tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:", "ipc://")
+_LOCAL = ("tcp://127.0.0.1:", "tcp://localhost:", "ipc://")
 
 
 class Strict(BaseModel):
-    """Frozen, and a mistyped key is an error."""
+    """Frozen; a mistyped key is an error, and so is a number that is none (TOML has nan and inf)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Endpoints(Strict):
@@ -63,7 +63,7 @@ class SyntheticSource(Strict):
     """The built-in steel strip: a pure function of (seed, frame number)."""
 
     kind: Literal["synthetic"] = Field(description="says that this table is such a source")
-    seed: int = Field(7, ge=0, description="another seed is another strip")
+    seed: int = Field(7, ge=0, lt=2**63, description="another seed is another strip")
     defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
     frames: int | None = Field(None, ge=1, description="ends after so many frames; none = endless")
@@ -74,7 +74,7 @@ class ReplaySource(Strict):
 
     kind: Literal["replay"] = Field(description="says that this table is such a source")
     path: Path = Field(description="folder of pictures, or a video file")
-    pattern: str = Field("*", description="which files of the folder")
+    pattern: str = Field("*", pattern="^[^/]", description="which files of the folder")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
 
 
@@ -106,12 +106,20 @@ class CameraSettings(Strict):
         None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
     )
     slots: int = Field(4, ge=1, le=64, description="frames of a paced source that may wait for their verdict")
-    mm_per_px: float | None = Field(None, gt=0, description="scale at this station; none = rules in px only")
+    mm_per_px: float | None = Field(
+        None, ge=1e-6, le=1000, description="scale at this station; none = rules in px only"
+    )
 
     @property
     def paced(self) -> bool:
         """Frames come at the source's own time; False = the next is taken when the last one's verdict is out."""
         return isinstance(self.source, OpenCVSource) or self.source.rate_hz is not None
+
+    @model_validator(mode="after")
+    def _room_for_the_strip(self) -> CameraSettings:
+        if isinstance(self.source, SyntheticSource) and min(self.height, self.width) < 64:
+            raise ValueError("expected height and width of 64 px or more: the synthetic strip is no smaller")
+        return self
 
 
 class ClassRecipe(Strict):
@@ -236,7 +244,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _refuse_unknown_environment() -> None:
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Daemon.model_fields}
     for name, value in os.environ.items():
-        if name.startswith(ENVIRONMENT_PREFIX) and name.split("__")[0].upper() not in known:
+        # Case does not matter for the known ones, so it must not hide a mistyped one.
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.split("__")[0].upper() not in known:
             raise ConfigurationError(
                 f"environment: {name} = {value!r} is no setting; expected one of {', '.join(sorted(known))}"
             )

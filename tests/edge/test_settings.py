@@ -1,0 +1,295 @@
+"""Configuration: every mistake is one line that names file or key, the value, and what was expected; exit code 2."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.commandline import run
+from edge.errors import ConfigurationError
+from edge.settings import Daemon, Station, read_toml
+from edge.station.daemon import main
+
+GOOD = """
+station = "line1"
+[bundle]
+path = "nowhere"
+allow_unsigned = true
+[endpoints]
+results = "tcp://127.0.0.1:6001"
+[[cameras]]
+name = "cam1"
+height = 100
+source = { kind = "synthetic" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("EDGE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file with nothing wrong but a bundle that is not there."""
+    path = tmp_path / "line1.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def told(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the daemon's --check; return its one line of complaint."""
+    assert main([*args, "--check"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("edge-inspectd: ")
+    return line
+
+
+def changed(file: Path, old: str, new: str) -> list[str]:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return [str(file)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        pytest.param('"line1"\n', '"line1"\nbudget = 50\n', ["budget", "50", "unknown"], id="key"),
+        pytest.param("height = 100", "hight = 100", ["cameras.0.hight", "100", "unknown"], id="key of a camera"),
+        pytest.param('"synthetic"', '"synthetic", sead = 3', ["sead", "3", "unknown"], id="key of a source"),
+        pytest.param("results", "result", ["endpoints.result", "6001", "unknown"], id="key of a table"),
+        pytest.param(
+            "[endpoints]", "[recipe.pits]\ngates = 1\n[endpoints]", ["recipe.pits.gates", "unknown"], id="rule"
+        ),
+        pytest.param(
+            "height = 100", 'height = "tall"', ["cameras.0.height", "tall", "integer"], id="text for a number"
+        ),
+        pytest.param("height = 100", "height = 100.5", ["cameras.0.height", "100.5", "integer"], id="part of a pixel"),
+        pytest.param("height = 100", "height = 8", ["cameras.0.height", "8", "16"], id="below its bound"),
+        pytest.param('"line1"\n', '"line1"\nbudget_ms = 0\n', ["budget_ms", "0", "1"], id="no budget"),
+        pytest.param('"line1"\n', '"line1"\nhang_s = nan\n', ["hang_s", "nan", "expected"], id="no number"),
+        pytest.param('"line1"\n', '"line1"\nhang_s = inf\n', ["hang_s", "inf", "finite"], id="endless"),
+        pytest.param("height = 100", "mm_per_px = inf", ["mm_per_px", "inf", "finite"], id="endless scale"),
+        pytest.param(
+            "height = 100", "mm_per_px = 1e-200", ["mm_per_px", "1e-200", "greater"], id="no scale of this world"
+        ),
+        pytest.param("allow_unsigned = true", 'allow_unsigned = "maybe"', ["allow_unsigned", "maybe"], id="no boolean"),
+        pytest.param('"line1"', '"line 1/x"', ["station", "line 1/x"], id="a name that fits no topic"),
+        pytest.param('"cam1"', '"a/b"', ["cameras.0.name", "a/b"], id="a camera's name that fits no topic"),
+        pytest.param('"synthetic"', '"usb"', ["source", "usb", "synthetic", "replay", "opencv"], id="kind of source"),
+        pytest.param('"line1"\n', '"line1"\nstart = "maybe"\n', ["start", "maybe", "require", "wait"], id="no choice"),
+        pytest.param("127.0.0.1:6001", "0.0.0.0:6001", ["endpoints.results", "0.0.0.0", "this machine"], id="address"),
+        pytest.param("127.0.0.1:6001", "*:6001", ["endpoints.results", "*:6001", "this machine"], id="any address"),
+        pytest.param("127.0.0.1:", "[::1]:", ["endpoints.results", "this machine"], id="IPv6, which is not bound"),
+        pytest.param("127.0.0.1:", "127.0.0.1.evil.example:", ["endpoints.results", "this machine"], id="look-alike"),
+        pytest.param(
+            "height = 100", "height = 32", ["cameras.0", "32", "64 px or more"], id="a canvas too small for the strip"
+        ),
+        pytest.param('"synthetic"', f'"synthetic", seed = {2**63}', ["seed", str(2**63)], id="a seed too large"),
+        pytest.param(
+            'kind = "synthetic"', 'kind = "replay", path = "x", pattern = ""', ["pattern", "''"], id="no pattern"
+        ),
+        pytest.param(
+            'kind = "synthetic"', 'kind = "replay", path = "x", pattern = "/a/*"', ["pattern", "/a/*"], id="a path"
+        ),
+        pytest.param(
+            'kind = "synthetic"', 'kind = "opencv", device = 0, exposure = nan', ["exposure", "nan"], id="exposure"
+        ),
+    ],
+)
+def test_a_bad_value_is_told_with_file_key_and_value(
+    file: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, parts: list[str]
+) -> None:
+    """One line; exit code 2; nothing printed but that."""
+    line = told(changed(file, old, new), capsys)
+    for part in [str(file), *parts]:
+        assert part in line
+
+
+def test_two_cameras_of_one_name_are_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their verdicts could not be told apart."""
+    line = told(changed(file, "[[cameras]]", GOOD[GOOD.index("[[cameras]]") :] + "[[cameras]]"), capsys)
+    assert str(file) in line
+    assert "camera names repeat: cam1, cam1" in line
+
+
+def test_no_camera_is_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A station without a camera inspects nothing."""
+    file.write_text('station = "line1"\ncameras = []\n')
+    assert "cameras" in told([str(file)], capsys)
+
+
+@pytest.mark.parametrize("key", ["station", "cameras"])
+def test_a_missing_key_is_told(file: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+    """By its name."""
+    text = GOOD[: GOOD.index("[[cameras]]")] if key == "cameras" else GOOD.replace('station = "line1"', "")
+    file.write_text(text)
+    line = told([str(file)], capsys)
+    assert key in line
+    assert "none is given" in line
+
+
+def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Path, and why."""
+    line = told([str(tmp_path / "none.toml")], capsys)
+    assert "none.toml" in line
+    assert "No such file" in line
+
+
+def test_a_folder_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Path, and why."""
+    assert "directory" in told([str(tmp_path)], capsys)
+
+
+@pytest.mark.parametrize("content", [b"station = ", b"[[[", b"\xff\xfe\x00", b"a = 1\na = 2"])
+def test_what_is_not_toml_is_told(file: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    """With the file's name."""
+    file.write_bytes(content)
+    line = told([str(file)], capsys)
+    assert f"{file}: not TOML" in line
+
+
+def test_no_file_at_all_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The flags need the file's name."""
+    assert "CONFIG" in told([], capsys)
+
+
+@pytest.mark.parametrize("name", ["EDGE_XYZ", "EDGE_BUDGETMS", "EDGE_ENDPOINT__RESULTS", "edge_xyz"])
+def test_an_unknown_variable_is_told(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In either case, since case does not matter for those that are known."""
+    monkeypatch.setenv(name, "17")
+    line = told([str(file)], capsys)
+    assert name in line
+    assert "'17'" in line
+    assert "EDGE_BUDGET_MS" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("EDGE_ENDPOINTS__RESULT", "tcp://127.0.0.1:1", "endpoints.result"),
+        ("EDGE_BUDGET_MS", "soon", "budget"),
+        ("EDGE_ENDPOINTS__RESULTS", "tcp://10.0.0.1:1", "endpoints.results"),
+    ],
+)
+def test_a_bad_value_of_a_variable_is_told(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
+) -> None:
+    """Key and value."""
+    monkeypatch.setenv(name, value)
+    line = told([str(file)], capsys)
+    assert part in line
+    assert value in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--budget-ms", "soon"], ["--budget-ms", "soon"]),
+        (["--budget-ms", "0"], ["--budget-ms", "0"]),
+        (["--no-such-flag", "1"], ["no-such-flag"]),
+        (["--endpoints.masks", "tcp://*:1"], ["endpoints.masks", "tcp://*:1"]),
+    ],
+)
+def test_a_bad_flag_is_told(file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], parts: list[str]) -> None:
+    """One line that names it."""
+    line = told([str(file), *flags], capsys)
+    for part in parts:
+        assert part in line
+
+
+def daemon(file: Path, *flags: str) -> Daemon:
+    """Return the settings as the daemon would see them."""
+    seen: list[Daemon] = []
+
+    def body(command: Daemon) -> int:
+        seen.append(command)
+        return 0
+
+    assert run("edge-inspectd", Daemon, [str(file), *flags], body) == 0
+    return seen[0]
+
+
+def test_flags_win_over_variables_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each source changes only what it names, inside tables too."""
+    changed(file, '"line1"\n', '"line1"\nbudget_ms = 10\n')
+    assert daemon(file).budget_ms == 10
+    monkeypatch.setenv("EDGE_BUDGET_MS", "20")
+    monkeypatch.setenv("EDGE_ENDPOINTS__MASKS", "tcp://127.0.0.1:6002")
+    assert daemon(file).budget_ms == 20
+    found = daemon(file, "--budget-ms", "30", "--endpoints.pictures", "ipc:///run/pictures")
+    assert found.budget_ms == 30
+    assert found.endpoints.results == "tcp://127.0.0.1:6001"
+    assert found.endpoints.masks == "tcp://127.0.0.1:6002"
+    assert found.endpoints.pictures == "ipc:///run/pictures"
+    assert found.cameras[0].height == 100
+
+
+def test_a_key_missing_in_the_file_may_come_from_elsewhere(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file serves several stations."""
+    changed(file, 'station = "line1"', "")
+    monkeypatch.setenv("EDGE_STATION", "line2")
+    assert daemon(file).station == "line2"
+
+
+def test_settings_cannot_be_changed_later(file: Path) -> None:
+    """What was checked is what is used."""
+    with pytest.raises(ValueError, match="frozen"):
+        daemon(file).budget_ms = 5
+
+
+def test_both_units_of_an_area_are_refused() -> None:
+    """Which of them should win?"""
+    with pytest.raises(ValueError, match="keep one"):
+        station(recipe={"pits": {"min_area_px": 5, "min_area_mm2": 1}})
+
+
+def station(**changes: Any) -> Station:
+    camera = {"name": "cam1", "source": {"kind": "synthetic"}}
+    return Station.model_validate({"station": "line1", "cameras": [camera], **changes})
+
+
+@pytest.mark.parametrize(
+    ("source", "paced"),
+    [
+        ({"kind": "synthetic"}, False),
+        ({"kind": "synthetic", "rate_hz": 10}, True),
+        ({"kind": "replay", "path": "x"}, False),
+        ({"kind": "replay", "path": "x", "rate_hz": 10}, True),
+        ({"kind": "opencv", "device": 0}, True),
+    ],
+)
+def test_a_source_with_a_time_of_its_own_is_paced(source: dict[str, Any], paced: bool) -> None:
+    """A live source always, a file only with a rate."""
+    assert station(cameras=[{"name": "cam1", "source": source}]).cameras[0].paced is paced
+
+
+def test_the_tree_survives_as_json() -> None:
+    """The inspector is told the station's settings as JSON: nothing may be lost on the way."""
+    before = station(
+        cameras=[
+            {"name": "a", "source": {"kind": "opencv", "device": "0"}},
+            {"name": "b", "source": {"kind": "opencv", "device": 0}, "mm_per_px": 0.1},
+            {"name": "c", "source": {"kind": "replay", "path": "x"}, "convert_to": "mono8"},
+        ],
+        recipe={"pits": {"gate": 0.3}},
+    )
+    assert Station.model_validate_json(before.model_dump_json()) == before
+
+
+def test_a_file_is_read_as_utf8(tmp_path: Path) -> None:
+    """Also where the locale is another."""
+    (tmp_path / "x.toml").write_bytes('a = "Prüfung"'.encode())
+    assert read_toml(tmp_path / "x.toml") == {"a": "Prüfung"}
+    with pytest.raises(ConfigurationError):
+        read_toml(tmp_path / "y.toml")
