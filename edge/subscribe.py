@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,11 +17,12 @@ from pydantic import BaseModel, Field
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from edge.client import Event, Gap, Mask, Picture, Subscriber
 from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
-from edge.errors import WireError
+from edge.errors import ConfigurationError, WireError
 from edge.overlay import defects_as_text, draw
 from edge.records import Audit, Outcome, Status, Verdict
 
@@ -96,7 +99,8 @@ class Board:
     """The live table: the last verdicts, the counts, what was lost."""
 
     def __init__(self) -> None:
-        self._rows: deque[tuple[str, ...]] = deque(maxlen=_ROWS)
+        # Text, not str: what comes from outside is no mark-up.
+        self._rows: deque[tuple[Text, ...]] = deque(maxlen=_ROWS)
         self._counts: Counter[str] = Counter()
         self._latency_ms: deque[float] = deque(maxlen=10_000)
         self._lost = 0
@@ -121,24 +125,23 @@ class Board:
             table.add_column(heading, justify="right" if heading in ("seq", "part", "tiles", "latency ms") else "left")
         for row in self._rows:
             table.add_row(*row)
-        return Group(table, self._summary(), self._note)
+        return Group(table, self._summary(), Text(self._note))
 
     def _take_verdict(self, verdict: Verdict) -> None:
         latency_ms = (SYSTEM_CLOCK.now_us() - verdict.trigger_us) / 1000
         self._latency_ms.append(latency_ms)
         self._counts[verdict.outcome.value] += 1
-        style = _STYLES[verdict.outcome]
         what = defects_as_text(verdict) if verdict.reason is None else f"{verdict.reason.value}: {verdict.detail}"
         view = verdict.views[0]
         self._rows.append(
             (
-                str(verdict.seq),
-                str(verdict.part),
-                f"[{style}]{verdict.outcome.value}[/]",
-                view.source,
-                what,
-                f"{view.segmented}/{view.tiles}",
-                f"{latency_ms:.1f}",
+                Text(str(verdict.seq)),
+                Text(str(verdict.part)),
+                Text(verdict.outcome.value, _STYLES[verdict.outcome]),
+                Text(view.source),
+                Text(what),
+                Text(f"{view.segmented}/{view.tiles}"),
+                Text(f"{latency_ms:.1f}"),
             )
         )
 
@@ -151,44 +154,85 @@ class Board:
 
 
 class Keeper:
-    """Writes what is received into a folder: verdicts.jsonl, masks/<source>.png, pictures/<seq>.png."""
+    """
+    Writes what is received into a folder: verdicts.jsonl, masks/<source>.png, pictures/<seq>.png.
+
+    Raises:
+        ConfigurationError: the folder cannot be written; also by ``take``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for part in ("masks", "pictures"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        self._lines = (folder / "verdicts.jsonl").open("ab")
         self._verdicts: dict[int, Verdict] = {}
         self._masks: dict[int, NDArray[np.uint8]] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
+        with _writing(folder):
+            for part in ("masks", "pictures"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
 
     def take(self, event: Event) -> None:
+        with _writing(self._folder):
+            self._keep(event)
+            self._draw_complete()
+
+    def drain(self, subscriber: Subscriber, quiet_s: float = 0.5, limit_s: float = 2.0) -> None:
+        """Take masks and pictures that are still on their way, then draw those whose mask never came."""
+        give_up = time.monotonic() + limit_s
+        while time.monotonic() < give_up and (event := subscriber.receive(quiet_s)) is not None:
+            if isinstance(event, (Mask, Picture)):
+                self.take(event)
+        with _writing(self._folder):
+            for seq in self._pictures.keys() & self._verdicts.keys():
+                self._draw(seq)
+
+    def _keep(self, event: Event) -> None:
         if isinstance(event, Verdict):
-            self._lines.write(msgspec.json.encode(event) + b"\n")
-            self._lines.flush()
+            with (self._folder / "verdicts.jsonl").open("ab") as lines:
+                lines.write(msgspec.json.encode(event) + b"\n")
             self._verdicts[event.seq] = event
         elif isinstance(event, Mask):
-            cv2.imwrite(str(self._folder / "masks" / f"{Path(event.header.source).stem}.png"), event.labels)
+            _write_png(self._folder / "masks" / f"{Path(event.header.source).stem}.png", event.labels)
             self._masks[event.header.seq] = event.labels
         elif isinstance(event, Picture):
-            decoded = cv2.imdecode(np.frombuffer(event.jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
-            self._pictures[event.header.seq] = np.asarray(decoded, np.uint8)
-        self._pair()
+            self._pictures[event.header.seq] = _decoded(event)
 
-    def drain(self, subscriber: Subscriber, quiet_s: float = 0.5) -> None:
-        """Take what is still on its way: the mask of the last verdict comes after it."""
-        while (event := subscriber.receive(quiet_s)) is not None and not isinstance(event, Status):
-            self.take(event)
-        self._lines.close()
-
-    def _pair(self) -> None:
-        """Draw each picture whose verdict has come; the mask is there by then, since it leaves before the picture."""
-        for seq in [seq for seq in self._pictures if seq in self._verdicts]:
-            drawn = draw(self._pictures.pop(seq), self._masks.get(seq), self._verdicts[seq])
-            cv2.imwrite(str(self._folder / "pictures" / f"{seq:06d}.png"), drawn)
+    def _draw_complete(self) -> None:
+        """Draw each picture whose verdict and mask have come: three endpoints have no order among them."""
+        for seq in self._pictures.keys() & self._verdicts.keys():
+            if seq in self._masks or not _sends_mask(self._verdicts[seq]):
+                self._draw(seq)
         for waiting in (self._verdicts, self._masks, self._pictures):
             while len(waiting) > _PAIRS_WAITING:
                 waiting.pop(next(iter(waiting)))
+
+    def _draw(self, seq: int) -> None:
+        drawn = draw(self._pictures.pop(seq), self._masks.get(seq), self._verdicts[seq])
+        _write_png(self._folder / "pictures" / f"{seq:06d}.png", drawn)
+
+
+def _sends_mask(verdict: Verdict) -> bool:
+    return any(view.mask is not None and view.mask.sent for view in verdict.views)
+
+
+def _decoded(picture: Picture) -> NDArray[np.uint8]:
+    data = np.frombuffer(picture.jpeg, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None:
+        raise WireError(f"picture {picture.header.seq} of camera {picture.header.camera} is no JPEG; do not use it")
+    return np.asarray(image, np.uint8)
+
+
+def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    # Not imwrite: it tells a full disk by returning False.
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror} ({error.filename}); choose another folder") from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,250 @@
+"""edge-subscribe: what is shown and kept is what was received."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import zmq
+from numpy.typing import NDArray
+from rich.console import Console
+
+from edge.client import Gap, Mask, Picture, Subscriber
+from edge.errors import ConfigurationError, WireError
+from edge.records import Reason
+from edge.subscribe import Board, Keeper, main
+from edge.wire import frames_from_message
+from tests.support.records import audit, mask, mask_reference, picture_header, reject, status, unknown, verdict, view
+
+LABELS = np.zeros((40, 60), np.uint8)
+LABELS[10:14, 20:30] = 1
+
+
+def mask_event(seq: int, source: str = "part 3.jpg") -> Mask:
+    header, _ = mask(seq, LABELS, source=source)
+    return Mask(header, LABELS)
+
+
+def picture_event(seq: int) -> Picture:
+    jpeg = cv2.imencode(".jpg", np.full(LABELS.shape, 120, np.uint8))[1].tobytes()
+    return Picture(picture_header(seq, *LABELS.shape), jpeg)
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return np.asarray(image, np.uint8)
+
+
+def shown(board: Board) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(board.table())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_verdicts_are_kept_line_by_line(tmp_path: Path) -> None:
+    """Each line is the verdict's JSON; a later run appends."""
+    for seqs in ((1, 2), (3,)):
+        keeper = Keeper(tmp_path / "out")
+        for seq in seqs:
+            keeper.take(reject(seq))
+    lines = (tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]
+    assert json.loads(lines[0])["schema"] == "verdict"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("part 3.jpg", "part 3.png"), ("17", "17.png"), ("../../evil.png", "evil.png")]
+)
+def test_a_mask_is_kept_under_its_source_inside_the_folder(tmp_path: Path, source: str, name: str) -> None:
+    """As PNG with the labels as they are; a source is a name, never a path."""
+    Keeper(tmp_path / "out").take(mask_event(1, source))
+    assert np.array_equal(read(tmp_path / "out" / "masks" / name), LABELS)
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.mark.parametrize("order", ["vmp", "mvp", "mpv", "vpm", "pvm", "pmv"])
+def test_a_picture_is_drawn_with_its_mask_in_whatever_order_they_come(tmp_path: Path, order: str) -> None:
+    """Three endpoints have no order among them: verdict, mask and picture of a part find each other."""
+    keeper = Keeper(tmp_path)
+    events = {"v": reject(4, views=(view(mask=mask_reference()),)), "m": mask_event(4), "p": picture_event(4)}
+    for kind in order:
+        keeper.take(events[kind])
+    drawn = read(tmp_path / "pictures" / "000004.png")
+    assert drawn.shape[1] == 60
+    assert not (drawn[-40:][10, 20] == 120).all(), "the mask is not drawn"
+
+
+@pytest.mark.parametrize("without", ["no mask", "mask too large"])
+def test_a_picture_without_a_mask_is_drawn_too(tmp_path: Path, without: str) -> None:
+    """A verdict that names no mask, or one that was not sent, waits for none."""
+    keeper = Keeper(tmp_path)
+    reference = None if without == "no mask" else mask_reference(sent=False)
+    keeper.take(picture_event(4))
+    keeper.take(unknown(4, Reason.LATE) if reference is None else reject(4, views=(view(mask=reference),)))
+    assert read(tmp_path / "pictures" / "000004.png").shape[1] == 60
+
+
+def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
+    """WireError with its number, not OpenCV's silence."""
+    with pytest.raises(WireError, match="picture 4"):
+        Keeper(tmp_path).take(Picture(picture_header(4, 40, 60), b"no jpeg"))
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A folder that is gone: an error with the path, not a mask that is missing in silence."""
+    keeper = Keeper(tmp_path / "out")
+    (tmp_path / "out" / "masks").rmdir()
+    with pytest.raises(ConfigurationError, match="masks"):
+        keeper.take(mask_event(1))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and the path, before anything is listened to."""
+    (tmp_path / "file").write_text("mine")
+    assert main(["--save", str(tmp_path / "file"), "--lines"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert str(tmp_path / "file") in line
+
+
+def test_the_board_shows_the_last_verdicts_and_the_counts() -> None:
+    """Outcome, source, what was found or why not, tiles, what was lost."""
+    board = Board()
+    assert "waiting for a station" in shown(board)
+    for event in (verdict(1), reject(2), unknown(3, Reason.LATE, "no result"), Gap(5, 4, 6), status(6)):
+        board.take(event)
+    text = shown(board)
+    for part in ("PASS 1", "UNKNOWN 1", "REJECT 1", "lost 3", "1 pits 12 px", "late: no result", "0/7", "line1: ready"):
+        assert part in text
+    board.take(audit(detail="unplugged"))
+    assert "camera_lost: unplugged" in shown(board)
+
+
+def test_the_board_keeps_the_last_rows_only() -> None:
+    """A long run does not scroll the screen away."""
+    board = Board()
+    for seq in range(100, 200):
+        board.take(verdict(seq))
+    text = shown(board)
+    assert " 199 " in text
+    assert " 150 " not in text
+    assert "PASS 100" in text
+
+
+@pytest.mark.parametrize("text", ["[/]", "[red]x[/red]", "a[0].png", "[/nothing]"])
+def test_brackets_in_names_and_reasons_are_shown_as_they_are(text: str) -> None:
+    """A file name is no mark-up: it neither vanishes nor ends the table."""
+    board = Board()
+    board.take(verdict(1, views=(view(source=text),)))
+    board.take(unknown(2, Reason.CAMERA, f"reason {text}"))
+    board.take(status(2, detail=f"note {text}"))
+    assert shown(board).count(text) == 3
+
+
+class Talker:
+    """A station's sockets, sending what a test wants once the reader has subscribed to verdicts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.endpoints = {name: f"ipc://{folder}/{name}" for name in ("results", "masks", "pictures")}
+        self.results, self.masks = (self.context.socket(zmq.XPUB) for _ in range(2))
+        for socket, name in ((self.results, "results"), (self.masks, "masks")):
+            socket.xpub_verbose = True
+            socket.bind(self.endpoints[name])
+
+    @property
+    def flags(self) -> list[str]:
+        return [flag for name, endpoint in self.endpoints.items() for flag in (f"--{name}", endpoint)]
+
+    def talk(self, messages: list[list[bytes]]) -> threading.Thread:
+        thread = threading.Thread(target=self._talk, args=(messages,))
+        thread.start()
+        return thread
+
+    def _talk(self, messages: list[list[bytes]]) -> None:
+        while self.masks.recv() != b"\x01status/":
+            pass
+        self.masks.send_multipart(frames_from_message(status(0)))
+        while self.results.recv() != b"\x01verdict/":
+            pass
+        for frames in messages:
+            (self.masks if frames[0].startswith(b"mask/") else self.results).send_multipart(frames)
+
+
+@pytest.fixture
+def talker(tmp_path: Path) -> Iterator[Talker]:
+    """Return bound sockets that are closed at the end."""
+    talker = Talker(tmp_path)
+    yield talker
+    talker.context.destroy(linger=0)
+
+
+def test_lines_are_verdicts_as_json(talker: Talker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """One line each on stdout, nothing else, until the station says that it has stopped."""
+    messages = [frames_from_message(m) for m in (verdict(1), status(1), reject(2), status(2, state="stopped"))]
+    thread = talker.talk(messages)
+    assert main([*talker.flags, "--lines", "--until-stopped", "--timeout-s", "20"]) == 0
+    thread.join()
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2]
+
+
+def test_it_ends_after_so_many_verdicts_with_the_last_ones_mask(
+    talker: Talker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The mask of the last verdict comes after it, and a heartbeat may come between: it is kept all the same."""
+    header, payload = mask(2, LABELS)
+    messages = [frames_from_message(m) for m in (verdict(1), reject(2), status(2))]
+    thread = talker.talk([*messages, frames_from_message(header, payload)])
+    out = tmp_path / "out"
+    assert main([*talker.flags, "--lines", "--count", "2", "--timeout-s", "20", "--save", str(out)]) == 0
+    thread.join()
+    assert np.array_equal(read(out / "masks" / "2.png"), LABELS)
+    assert len((out / "verdicts.jsonl").read_text().splitlines()) == 2
+    assert capfd.readouterr().err == ""
+
+
+def test_the_live_table_ends_with_the_station(talker: Talker, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal the last state is printed once."""
+    thread = talker.talk([frames_from_message(m) for m in (reject(1), status(1, state="stopped"))])
+    assert main([*talker.flags, "--until-stopped", "--timeout-s", "20"]) == 0
+    thread.join()
+    assert "REJECT 1" in capfd.readouterr().out
+
+
+def test_silence_ends_with_an_error(talker: Talker, capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 5 and one line, when nothing comes for as long as was said."""
+    assert main([*talker.flags, "--lines", "--timeout-s", "0.1"]) == 5
+    (line,) = capfd.readouterr().err.splitlines()
+    assert talker.endpoints["results"] in line
+
+
+def test_a_bad_endpoint_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2; no traceback of ZeroMQ."""
+    assert main(["--results", "nonsense", "--lines"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("edge-subscribe: ")
+    assert "nonsense" in line
+
+
+def test_drain_ends_on_a_busy_line(tmp_path: Path) -> None:
+    """A station that never falls silent does not keep the reader for ever, and later verdicts are not kept."""
+
+    class Busy(Subscriber):
+        def __init__(self) -> None:
+            self.given = 0
+
+        def receive(self, timeout_s: float) -> object:
+            self.given += 1
+            return verdict(self.given)
+
+    keeper = Keeper(tmp_path)
+    keeper.drain(Busy(), limit_s=0.05)
+    assert not (tmp_path / "verdicts.jsonl").exists()
