@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
+import onnx
 import pytest
 
 from edge.client import Event, Gap, Mask, Picture
@@ -21,6 +23,7 @@ from edge.records import Audit, Outcome, Reason, Status, Verdict
 from edge.rig import Rig, toml_from_tree
 from edge.station.daemon import main
 from edge.wire import payload_from_labels, sha256
+from engines.contract import MANIFEST_NAME, SEGMENTER_NAME, json_from_manifest, manifest_from_json
 from tests.support.bundles import picture
 
 # A start or a verdict on a machine that does other things too.
@@ -228,6 +231,30 @@ def test_an_altered_bundle_ends_with_3(tiny_bundle: Path, tmp_path: Path) -> Non
     data[len(data) // 2] ^= 1
     network.write_bytes(data)
     _says(_start(tmp_path, _settings(copy, _strip(1))), 3, "segmenter.onnx")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_network_with_a_nan_weight_ends_with_3(tiny_bundle: Path, tmp_path: Path, backend: str) -> None:
+    """A bundle whose hashes fit but whose segmenter is poisoned is refused before a frame is taken, on each backend."""
+    copy = _with_nan_weight(shutil.copytree(tiny_bundle, tmp_path / "poisoned"))
+    run = _start(tmp_path, {**_settings(copy, _strip(1)), "backend": {"name": backend, "threads": 1}})
+    _says(run, 3, "NaN", "export the bundle again")
+
+
+def _with_nan_weight(bundle: Path) -> Path:
+    """Write a NaN into the segmenter's first convolution and list the file's new hash in the manifest."""
+    path = bundle / SEGMENTER_NAME
+    model = onnx.load(path)
+    kernel = next(node.input[1] for node in model.graph.node if node.op_type == "Conv")
+    weights = next(initializer for initializer in model.graph.initializer if initializer.name == kernel)
+    values = onnx.numpy_helper.to_array(weights).copy()
+    values.flat[0] = np.nan
+    weights.CopyFrom(onnx.numpy_helper.from_array(values, kernel))
+    onnx.save(model, path)
+    manifest = manifest_from_json((bundle / MANIFEST_NAME).read_bytes())
+    files = {**manifest.files, SEGMENTER_NAME: sha256(path.read_bytes())}
+    (bundle / MANIFEST_NAME).write_bytes(json_from_manifest(msgspec.structs.replace(manifest, files=files)))
+    return bundle
 
 
 def test_a_camera_that_does_not_open_ends_with_4(tiny_bundle: Path, tmp_path: Path) -> None:
