@@ -14,6 +14,8 @@ from edge.errors import ConfigurationError
 from training.pixels import BackboneColours
 
 DROPOUT = 0.1
+CELL_STRIDE = 16
+"""The feature map that is scored: deeper ones blur small defects, and cost more than all before them."""
 # For backbones without published weights.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -23,8 +25,8 @@ class TileClassifier(nn.Module):
     """
     Logits of each defect class in each tile; one independent sigmoid a class, since a tile may hold several.
 
-    The head is dense: it scores every cell of the backbone's last feature map, and the tile's logit is that of its
-    most suspicious cell. An average over the tile, as is usual, drowns a defect that fills a hundredth of it; and
+    The head is dense: it scores every cell of a feature map of stride 16, and the tile's logit is that of its most
+    suspicious cell. An average over the tile, as is usual, drowns a defect that fills a hundredth of it; and
     scored cells can be trained from masks, which tell where a defect is and not only that there is one.
 
     Args:
@@ -58,7 +60,7 @@ class TileClassifier(nn.Module):
             pixels: (N, C, h, w) float32 in 0..255, channels as captured.
 
         Returns:
-            (N, K, rows, columns) logits; a cell is about 32 * reduce pixels wide.
+            (N, K, rows, columns) logits; a cell is 16 * reduce pixels wide.
         """
         x = self.reduce(pixels)  # (N, C, h / reduce, w / reduce)
         x = self.colours(x)  # (N, 3, h / reduce, w / reduce)
@@ -91,8 +93,13 @@ def _backbone(name: str, pretrained: bool) -> tuple[nn.Module, int]:
         near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "see timm.list_models()"
         raise ConfigurationError(f"backbone '{name}': timm {timm.__version__} has no such model; near: {near}")
     try:
+        level = _information(timm.create_model(name, features_only=True)).reduction().index(CELL_STRIDE)
         with _quiet_hub():
-            model = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=(-1,))
+            model = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=(level,))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"backbone '{name}': has no feature map of stride {CELL_STRIDE}; choose another"
+        ) from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise ConfigurationError(f"backbone '{name}': gives no feature maps ({error}); choose another") from error
@@ -101,9 +108,14 @@ def _backbone(name: str, pretrained: bool) -> tuple[nn.Module, int]:
             f"backbone '{name}': its pretrained weights cannot be had ({reason}); "
             "give this machine access to timm's model hub, or train from scratch without --pretrained"
         ) from error
+    return model, int(_information(model).channels()[-1])
+
+
+def _information(model: nn.Module) -> FeatureInfo:
+    """Return what timm says about a model's feature maps."""
     information = model.feature_info
     assert isinstance(information, FeatureInfo)
-    return model, int(information.channels()[-1])
+    return information
 
 
 @contextmanager

@@ -140,7 +140,11 @@ def _trainer(run: Run, kind: Kind, best: BestCheckpoint) -> L.Trainer:
 
 def _csv_logger(out: Path, kind: Kind) -> CSVLogger:
     """Log to <out>/<kind>/metrics.csv; an older log of that name is replaced."""
-    folder = out / kind
-    for name in ("metrics.csv", "hparams.yaml"):
-        (folder / name).unlink(missing_ok=True)
+    try:
+        for name in ("metrics.csv", "hparams.yaml"):
+            (out / kind / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out {out}: {error.strerror}; expected a folder, or a name for a new one"
+        ) from error
     return CSVLogger(out, name="", version=kind, flush_logs_every_n_steps=10)

@@ -47,7 +47,9 @@ def write_folder(folder: Path, *, binary: bool = True, split: bool = True, each:
                 stem = f"{class_name}_{name}_{index}"
                 image, labels = square_picture(class_id, seed=100 * number + 10 * class_id + index)
                 cv2.imwrite(str(folder / "images" / f"{stem}.png"), image)
-                cv2.imwrite(str(folder / "masks" / f"{stem}.png"), np.where(labels, 255, 0) if binary else labels)
+                cv2.imwrite(
+                    str(folder / "masks" / f"{stem}.png"), 255 * (labels > 0).astype(np.uint8) if binary else labels
+                )
                 group = f"{class_name}{number}"
                 rows.append(dict(zip(COLUMNS, (f"{stem}.png", class_name, str(class_id), group, name), strict=True)))
     write_rows(folder, [{k: v for k, v in row.items() if split or k != "split"} for row in rows])
