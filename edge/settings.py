@@ -8,6 +8,7 @@ A key nobody knows is an error in each of them.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +29,7 @@ ENVIRONMENT_PREFIX = "EDGE_"
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-_LOCAL = ("tcp://127.0.0.1:", "tcp://localhost:", "ipc://")
+_LOCAL = re.compile(r"ipc://.+|tcp://(127\.0\.0\.1|localhost):(\*|(?P<port>\d{1,5}))")
 
 
 class Strict(BaseModel):
@@ -47,8 +48,13 @@ class Endpoints(Strict):
     @field_validator("results", "masks", "pictures")
     @classmethod
     def _local_only(cls, value: str) -> str:
-        if not value.startswith(_LOCAL):
-            raise ValueError(f"expected an address on this machine ({', '.join(_LOCAL)}...): nothing is encrypted yet")
+        local = _LOCAL.fullmatch(value)
+        # ZeroMQ binds port 70000 as 4464.
+        if local is None or int(local["port"] or 0) > 65535:
+            raise ValueError(
+                "expected an address on this machine (tcp://127.0.0.1:PORT, tcp://localhost:PORT, ipc://PATH): "
+                "nothing is encrypted yet"
+            )
         return value
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from edge.errors import ConfigurationError
+from edge.endpoints import bind
 from edge.records import Outcome, PictureHeader
 from edge.wire import frames_from_message
 
@@ -36,13 +36,7 @@ class PicturePublisher(threading.Thread):
         self._socket = context.socket(zmq.PUB)
         self._socket.linger = 0
         self._socket.sndhwm = _HIGH_WATER
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._socket.close()
-            raise ConfigurationError(
-                f"key 'endpoints.pictures' = {endpoint}: {error.strerror}; choose another port, or stop who uses it"
-            ) from error
+        bind(self._socket, "pictures", endpoint)
 
     def offer(self, header: PictureHeader, picture: NDArray[np.uint8]) -> None:
         """Copy *picture* and keep it for the next tick, unless a worse one waits; for the engine thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zmq
 
+from edge.endpoints import bind
 from edge.errors import ConfigurationError
 from edge.records import Audit, MaskHeader, Status, Verdict
 from edge.settings import Station
@@ -25,8 +26,11 @@ class Publisher:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station) -> None:
         masks_waiting = max(station.mask_buffer_bytes // station.max_mask_bytes, 1)
         self.results = _bound(context, "results", station.endpoints.results, _VERDICTS_WAITING)
-        self.masks = _bound(context, "masks", station.endpoints.masks, masks_waiting)
-        self._verdict_readers = 0
+        try:
+            self.masks = _bound(context, "masks", station.endpoints.masks, masks_waiting)
+        except ConfigurationError:
+            self.results.close(0)
+            raise
 
     def verdict(self, verdict: Verdict) -> None:
         self.results.send_multipart(frames_from_message(verdict))
@@ -67,11 +71,5 @@ def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, wa
     # A reader that vanished without a word is dropped instead of buffered for ever.
     publisher.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     publisher.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
-    try:
-        publisher.bind(endpoint)
-    except zmq.ZMQError as error:
-        publisher.close(0)
-        raise ConfigurationError(
-            f"key 'endpoints.{name}' = {endpoint}: {error.strerror}; choose another port, or stop who uses it"
-        ) from error
+    bind(publisher, name, endpoint)
     return publisher

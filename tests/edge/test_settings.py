@@ -89,6 +89,9 @@ def changed(file: Path, old: str, new: str) -> list[str]:
         pytest.param("127.0.0.1:6001", "0.0.0.0:6001", ["endpoints.results", "0.0.0.0", "this machine"], id="address"),
         pytest.param("127.0.0.1:6001", "*:6001", ["endpoints.results", "*:6001", "this machine"], id="any address"),
         pytest.param("127.0.0.1:", "[::1]:", ["endpoints.results", "this machine"], id="IPv6, which is not bound"),
+        pytest.param("6001", "70000", ["endpoints.results", "70000", "this machine"], id="a port beyond the last"),
+        pytest.param("6001", "port", ["endpoints.results", ":port", "this machine"], id="a port that is no number"),
+        pytest.param("tcp://127.0.0.1:6001", "ipc://", ["endpoints.results", "'ipc://'"], id="no path"),
         pytest.param("127.0.0.1:", "127.0.0.1.evil.example:", ["endpoints.results", "this machine"], id="look-alike"),
         pytest.param(
             "height = 100", "height = 32", ["cameras.0", "32", "64 px or more"], id="a canvas too small for the strip"

@@ -110,5 +110,5 @@ def test_an_endpoint_in_use_is_refused(context: zmq.Context[zmq.Socket[bytes]]) 
     with context.socket(zmq.PUB) as first:
         first.bind("tcp://127.0.0.1:*")
         endpoint = first.last_endpoint.decode().rstrip("\0")
-        with pytest.raises(ConfigurationError, match=rf"endpoints\.pictures.*{endpoint}.*another port"):
+        with pytest.raises(ConfigurationError, match=rf"endpoints\.pictures.*{endpoint}.*another address"):
             PicturePublisher(context, endpoint, rate_hz=5)
