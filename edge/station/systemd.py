@@ -30,6 +30,7 @@ class Notifier:
 
 
 def watchdog_period_s() -> float | None:
-    """Return how often systemd expects a sign of life: half of WATCHDOG_USEC, None when it expects none."""
+    """Return how often systemd expects a sign of life: half of WATCHDOG_USEC, None when it expects none of us."""
     usec = os.environ.get("WATCHDOG_USEC", "")
-    return int(usec) / 2e6 if usec.isdigit() else None
+    ours = os.environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
+    return int(usec) / 2e6 if ours and usec.isdecimal() and int(usec) > 0 else None
