@@ -238,7 +238,7 @@ def test_a_network_with_a_nan_weight_ends_with_3(tiny_bundle: Path, tmp_path: Pa
     """A bundle whose hashes fit but whose segmenter is poisoned is refused before a frame is taken, on each backend."""
     copy = _with_nan_weight(shutil.copytree(tiny_bundle, tmp_path / "poisoned"))
     run = _start(tmp_path, {**_settings(copy, _strip(1)), "backend": {"name": backend, "threads": 1}})
-    _says(run, 3, "NaN", "export the bundle again")
+    _says(run, 3, "NaN or infinity")
 
 
 def _with_nan_weight(bundle: Path) -> Path:

@@ -1,0 +1,42 @@
+"""The demo with the bundle that ships: what a newcomer sees first must be true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import msgspec
+import pytest
+
+from edge.demo import main
+from edge.records import Outcome, Verdict
+from edge.synthetic import Strip
+
+FRAMES = 80
+SEED = 2024
+
+
+def test_it_shows_verdicts_that_fit_the_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every frame has its verdict; most defective frames are rejected, most sound ones pass; pictures are there."""
+    out = tmp_path / "demo-out"
+    flags = f"--frames {FRAMES} --rate-hz 20 --seed {SEED} --defect-share 0.4"
+    assert main(["--out", str(out), *flags.split()]) == 0
+    lines = (out / "verdicts.jsonl").read_bytes().splitlines()
+    verdicts = [msgspec.json.decode(line, type=Verdict) for line in lines]
+    assert [v.views[0].frame for v in verdicts] == list(range(1, FRAMES + 1))
+    strip = Strip(SEED, 0.4)
+    known = {v.outcome: [] for v in verdicts}
+    for verdict in verdicts:
+        known[verdict.outcome].append(bool(strip.frame(verdict.part).labels.any()))
+    assert known.get(Outcome.REJECT, []).count(True) > 0.8 * sum(map(sum, known.values()))
+    assert known[Outcome.PASS].count(False) > 0.8 * sum(found.count(False) for found in known.values())
+    assert cv2.imread(str(out / "overview.png")) is not None
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("Dice", "frames/s", "first verdict after", "parity"))
+
+
+def test_it_does_not_write_over_older_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is not empty is refused with one line."""
+    (tmp_path / "kept.txt").write_text("mine")
+    assert main(["--out", str(tmp_path)]) == 2
+    assert "not empty" in capsys.readouterr().err
