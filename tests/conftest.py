@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No timed tests: an example that takes long on a busy machine has not failed.
+settings.register_profile("edge", deadline=None)
+settings.load_profile("edge")
 
 
 @pytest.fixture(scope="session")
