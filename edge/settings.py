@@ -168,7 +168,7 @@ class Station(Strict):
     )
     replay: ReplayStart = Field(ReplayStart(), description="when the first frame is taken")
     run_dir: Path | None = Field(None, description="private sockets; none = a new folder of this process")
-    max_mask_bytes: int = Field(4_000_000, ge=1024, description="a larger mask is announced, not sent")
+    max_mask_bytes: int = Field(500_000, ge=1024, description="a larger mask is announced, not sent")
     mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")
     picture_rate_hz: float = Field(5.0, ge=0, le=100, description="pictures per second and camera; 0 = none")
     hang_s: float = Field(5.0, gt=0, description="an inspector that completes no cycle for so long is replaced")
