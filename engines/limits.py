@@ -10,7 +10,7 @@ from edge.errors import ConfigurationError
 from engines.contract import DefectClass, Limit, Rule
 
 GATE = Limit(default=0.5, low=0.001, high=0.999)
-THRESHOLD = Limit(default=0.5, low=0.01, high=0.99)  # low: above engines.contract.PLANES_FROM
+THRESHOLD = Limit(default=0.5, low=0.05, high=0.99)  # low: above engines.contract.PLANES_FROM
 MIN_AREA_PX = Limit(default=20.0, low=1.0, high=1_000_000.0)
 MIN_PEAK = Limit(default=0.0, low=0.0, high=1.0)
 MAX_COUNT = Limit(default=0.0, low=0.0, high=1000.0)
