@@ -14,88 +14,20 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import DataError
 from engines.contract import PixelFormat
-from training.severstal import labels_from_runs, read_runs
+from training.images import read_image as read_image
+from training.labels import LabelSource, MaskFile, RunLengths
+from training.severstal import read_runs
 from training.splits import SPLITS, Split, require_whole_groups, split_by_group
 
 MAX_CLASSES = 254
 """Labels are uint8, and 255 marks what lies outside the picture."""
-BINARY_MASK_VALUE = 255
 REQUIRED_COLUMNS = ("image", "class", "class_id", "group")
-_READ_FLAG: dict[PixelFormat, int] = {"mono8": cv2.IMREAD_GRAYSCALE, "bgr8": cv2.IMREAD_COLOR}
-
-
-class LabelSource(Protocol):
-    """Where the labels of one picture come from."""
-
-    def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the (height, width) labels, 0 = sound; DataError if they do not fit the picture."""
-
-
-@dataclass(frozen=True)
-class MaskFile:
-    """
-    Labels in an 8-bit picture: values 0 and 255 (255 = *class_id*), or class ids themselves.
-
-    Attributes:
-        path: the mask; None for a picture without one, which is then sound all over.
-        class_id: of the picture, from labels.csv.
-        class_count: K, the largest class id.
-    """
-
-    path: Path | None
-    class_id: int
-    class_count: int
-
-    def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        if self.path is None:
-            return np.zeros((height, width), np.uint8)
-        mask = read_mask(self.path)
-        if mask.shape != (height, width):
-            raise DataError(
-                f"mask {self.path} is {mask.shape[0]}x{mask.shape[1]} px, its image {height}x{width} (height x width)"
-            )
-        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
-        labels = mask
-        if values[-1] == BINARY_MASK_VALUE:
-            labels = self._from_binary(mask, values)
-        elif values[-1] > self.class_count:
-            raise DataError(
-                f"mask {self.path}: value {values[-1]}: expected 0 and 255, or class ids 0 to {self.class_count}"
-            )
-        if bool(labels.any()) != bool(self.class_id):
-            raise DataError(
-                f"mask {self.path} marks {np.count_nonzero(labels)} px, labels.csv says class_id {self.class_id}; "
-                "correct one of them"
-            )
-        return labels
-
-    def _from_binary(self, mask: NDArray[np.uint8], values: list[int]) -> NDArray[np.uint8]:
-        between = [value for value in values if 0 < value < BINARY_MASK_VALUE]
-        if between:
-            raise DataError(f"mask {self.path}: value {between[0]} beside 255: expected 0 and 255 only; binarise it")
-        return np.where(mask == BINARY_MASK_VALUE, self.class_id or BINARY_MASK_VALUE, 0).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class RunLengths:
-    """Labels in a Severstal csv file: run-lengths by class id, empty for a sound picture."""
-
-    where: str
-    runs: dict[int, str]
-
-    def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        try:
-            return labels_from_runs(self.runs, height, width)
-        except DataError as error:
-            raise DataError(f"{self.where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -225,47 +157,6 @@ def severstal_samples(folder: Path, path: Path, seed: int) -> tuple[tuple[str, .
     strata = [min(runs.get(name, {}), default=0) for name in images]
     names = tuple(f"class{class_id}" for class_id in range(1, class_count + 1))
     return names, _with_splits(path, samples, strata, [""] * len(samples), seed)
-
-
-def read_image(path: Path, pixel_format: PixelFormat) -> NDArray[np.uint8]:
-    """
-    Decode a picture file.
-
-    Returns:
-        (h, w) uint8 for mono8, (h, w, 3) for bgr8; a picture of the other kind is converted.
-
-    Raises:
-        DataError: the file is missing or no picture.
-    """
-    return _decode(path, _READ_FLAG[pixel_format]).astype(np.uint8, copy=False)
-
-
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """
-    Decode a mask file without any conversion.
-
-    Returns:
-        (h, w) uint8.
-
-    Raises:
-        DataError: the file is missing, no picture, or has colours, a palette or more than 8 bits.
-    """
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        channels = mask.shape[2] if mask.ndim == 3 else 1
-        raise DataError(f"mask {path}: {channels} channels of {mask.dtype}: expected one grey channel of 8 bits")
-    return mask.astype(np.uint8, copy=False)
-
-
-def _decode(path: Path, flag: int) -> NDArray[np.generic]:
-    try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    image = cv2.imdecode(encoded, flag) if encoded.size else None
-    if image is None:
-        raise DataError(f"{path}: not a picture that can be decoded ({encoded.size} bytes); replace or remove it")
-    return image
 
 
 def _labels_path(folder: Path, labels_file: str | None) -> Path:

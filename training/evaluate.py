@@ -17,7 +17,8 @@ from rich.table import Table
 
 from edge.errors import DataError
 from engines.contract import PixelFormat
-from training.datasets import Dataset, Sample, read_mask
+from training.datasets import Dataset, Sample
+from training.images import read_mask
 from training.metrics import MaskCounts, MaskFigures, TileFigures, ranking, tile_figures
 from training.predict import Cascade
 from training.splits import Split
