@@ -52,8 +52,8 @@ def test_a_batch_has_the_shapes_the_networks_take() -> None:
 
 
 def test_pictures_smaller_than_a_tile_are_sampled() -> None:
-    """A picture of 20 x 24 px gives tiles with void around it and its defect inside."""
-    image, labels = square_picture(1, 3, 20, 24)
+    """A picture of 24 x 28 px gives tiles with void around it and its defect inside."""
+    image, labels = square_picture(1, 3, 24, 28)
     tiles = TrainingTiles(
         [Picture(image[..., np.newaxis], labels)], RECIPE, batch_size=4, steps=1, seed=1, augmentation=Augmentation()
     )
