@@ -27,6 +27,10 @@ from edge.inspector.backend import BackendName, BackendSettings, Precision
 from edge.records import Outcome, Verdict
 from edge.rig import Rig
 from edge.settings import DEMO_BUNDLE
+from engines.contract import PixelFormat
+
+# The budget is long where the machine is slow: an inspector must not be taken for hung within it.
+_HANG_BEYOND_BUDGET_S = 5.0
 
 
 class Bench(BaseModel):
@@ -92,7 +96,7 @@ def measure(command: Bench) -> int:
     verdicts: list[Verdict] = []
     rounds: list[Round] = []
     for number in range(command.rounds):
-        seen = _station_round(command)
+        seen = _station_round(command, bundle.manifest.format)
         rounds.append(_round(seen, _bare_round(command, bundle, seen)))
         verdicts += seen
         console.print(f"round {number + 1} of {command.rounds}: {_round_line(rounds[-1])}", highlight=False)
@@ -121,8 +125,8 @@ def machine() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
 
 
-def _station_round(command: Bench) -> list[Verdict]:
-    with Rig(_settings(command)) as rig:
+def _station_round(command: Bench, format_: PixelFormat) -> list[Verdict]:
+    with Rig(_settings(command, format_)) as rig:
         verdicts = [event for event in rig.events() if isinstance(event, Verdict)]
     if not verdicts:
         raise EdgeError("the station gave no verdict; is the source empty?")
@@ -146,7 +150,7 @@ def _round(verdicts: list[Verdict], bare_s: float) -> Round:
     )
 
 
-def _settings(command: Bench) -> dict[str, Any]:
+def _settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
     if command.source is None:
         source: dict[str, Any] = {
             "kind": "synthetic", "frames": command.frames, "defect_share": command.defect_share,
@@ -156,6 +160,7 @@ def _settings(command: Bench) -> dict[str, Any]:
     return {
         "station": "bench",
         "budget_ms": command.budget_ms,
+        "hang_s": command.budget_ms / 1000 + _HANG_BEYOND_BUDGET_S,
         "picture_rate_hz": 0,
         "bundle": {"path": command.bundle.absolute(), "allow_unsigned": True},
         "backend": {"name": command.backend, "precision": command.precision, "threads": command.threads},
@@ -164,7 +169,7 @@ def _settings(command: Bench) -> dict[str, Any]:
                 "name": "bench",
                 "height": command.height,
                 "width": command.width,
-                "convert_to": None if command.source is None else "mono8",
+                "convert_to": None if command.source is None else format_,
                 "source": {**source, "rate_hz": command.rate_hz},
             }
         ],
