@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.errors import ConfigurationError
@@ -79,16 +80,29 @@ class ReplaySource(Strict):
     """Pictures of a folder in the order of their names, or the frames of a video."""
 
     kind: Literal["replay"] = Field(description="says that this table is such a source")
-    path: Path = Field(description="folder of pictures, or a video file")
-    pattern: str = Field("*", pattern="^[^/]", description="which files of the folder")
+    path: Path = Field(
+        description="folder of pictures, or a video file; a folder is listed when it is opened and must not change "
+        "while a run lasts"
+    )
+    pattern: str = Field("*", pattern="^[^/]", description="which files of the folder; **/* = of its folders too")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
+
+    @field_validator("pattern")
+    @classmethod
+    def _stars_alone(cls, value: str) -> str:
+        if any("**" in part and part != "**" for part in value.split("/")):
+            raise ValueError("expected ** to stand alone between slashes, as in **/*.png")
+        return value
 
 
 class OpenCVSource(Strict):
-    """A device index, a video file or a URL, through OpenCV."""
+    """A device index, a URL, or a video file (taken as consumed, to its end), through OpenCV."""
 
     kind: Literal["opencv"] = Field(description="says that this table is such a source")
-    device: int | str = Field(description="0, /dev/video0, rtsp://..., http://..., or a file")
+    device: int | str = Field(
+        description="0, /dev/video0, rtsp://..., http://..., or a video file; a live one that gives the very same "
+        "picture twice is corrupt or frozen: UNKNOWN(camera)"
+    )
     width: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
     height: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
     rate_hz: float | None = Field(None, gt=0, le=1000, description="asked of the device and read back")
@@ -96,6 +110,11 @@ class OpenCVSource(Strict):
     gain: float | None = Field(None, description="asked of the device and read back; the driver's own unit")
     open_timeout_ms: int = Field(3000, ge=100, description="for network sources")
     read_timeout_ms: int = Field(2000, ge=100, description="for network sources")
+
+    @cached_property
+    def is_file(self) -> bool:
+        """It was a regular file when first asked: it has an end and no time of its own."""
+        return isinstance(self.device, str) and os.path.isfile(self.device)  # noqa: PTH113 - Path's raises
 
 
 Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource, Field(discriminator="kind")]
@@ -106,8 +125,12 @@ class CameraSettings(Strict):
 
     name: _Name = Field(description="appears in topics and verdicts")
     source: Source = Field(description="where its frames come from: one of the sources below, chosen by its kind")
-    height: int = Field(256, ge=16, le=16384, description="largest picture: height of the canvas [px]")
-    width: int = Field(1600, ge=16, le=16384, description="largest picture: width of the canvas [px]")
+    height: int = Field(
+        256, ge=16, le=16384, description="largest picture: height of the canvas; of an opencv source every one [px]"
+    )
+    width: int = Field(
+        1600, ge=16, le=16384, description="largest picture: width of the canvas; of an opencv source every one [px]"
+    )
     convert_to: PixelFormat | None = Field(
         None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
     )
@@ -119,7 +142,9 @@ class CameraSettings(Strict):
     @property
     def paced(self) -> bool:
         """Frames come at the source's own time; False = the next is taken when the last one's verdict is out."""
-        return isinstance(self.source, OpenCVSource) or self.source.rate_hz is not None
+        if isinstance(self.source, OpenCVSource):
+            return not self.source.is_file
+        return self.source.rate_hz is not None
 
     @model_validator(mode="after")
     def _room_for_the_strip(self) -> CameraSettings:
@@ -171,9 +196,24 @@ class Station(Strict):
     max_mask_bytes: int = Field(500_000, ge=1024, description="a larger mask is announced, not sent")
     mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")
     picture_rate_hz: float = Field(5.0, ge=0, le=100, description="pictures per second and camera; 0 = none")
-    hang_s: float = Field(5.0, gt=0, description="an inspector that completes no cycle for so long is replaced")
+    hang_s: float = Field(
+        5.0,
+        ge=1.0,
+        description="an inspector that completes no cycle for so long is replaced; more than budget_ms",
+        validate_default=True,
+    )
     retry_s: float = Field(1.0, gt=0, description="pause before a camera or the inspector is tried again; doubles")
     retry_limit_s: float = Field(30.0, gt=0, description="longest such pause")
+
+    @field_validator("hang_s")
+    @classmethod
+    def _longer_than_the_budget(cls, value: float, info: ValidationInfo) -> float:
+        budget_ms = info.data.get("budget_ms", 0)
+        if 1000 * value <= budget_ms:
+            raise ValueError(
+                f"expected more than {budget_ms / 1000:g}: an inspector may rightly be busy for budget_ms = {budget_ms}"
+            )
+        return value
 
     @field_validator("cameras")
     @classmethod

@@ -77,6 +77,10 @@ def changed(file: Path, old: str, new: str) -> list[str]:
         pytest.param('"line1"\n', '"line1"\nbudget_ms = 0\n', ["budget_ms", "0", "1"], id="no budget"),
         pytest.param('"line1"\n', '"line1"\nhang_s = nan\n', ["hang_s", "nan", "expected"], id="no number"),
         pytest.param('"line1"\n', '"line1"\nhang_s = inf\n', ["hang_s", "inf", "finite"], id="endless"),
+        pytest.param('"line1"\n', '"line1"\nhang_s = 0.5\n', ["hang_s", "0.5", "1"], id="too short for a cycle"),
+        pytest.param(
+            '"line1"\n', '"line1"\nbudget_ms = 5000\n', ["hang_s", "5.0", "more than 5", "budget_ms"], id="hang_s"
+        ),
         pytest.param("height = 100", "mm_per_px = inf", ["mm_per_px", "inf", "finite"], id="endless scale"),
         pytest.param(
             "height = 100", "mm_per_px = 1e-200", ["mm_per_px", "1e-200", "greater"], id="no scale of this world"
@@ -102,6 +106,9 @@ def changed(file: Path, old: str, new: str) -> list[str]:
         ),
         pytest.param(
             'kind = "synthetic"', 'kind = "replay", path = "x", pattern = "/a/*"', ["pattern", "/a/*"], id="a path"
+        ),
+        pytest.param(
+            'kind = "synthetic"', 'kind = "replay", path = "x", pattern = "**.png"', ["pattern", "**/*.png"], id="stars"
         ),
         pytest.param(
             'kind = "synthetic"', 'kind = "opencv", device = 0, exposure = nan', ["exposure", "nan"], id="exposure"
@@ -270,6 +277,9 @@ def station(**changes: Any) -> Station:
         ({"kind": "replay", "path": "x"}, False),
         ({"kind": "replay", "path": "x", "rate_hz": 10}, True),
         ({"kind": "opencv", "device": 0}, True),
+        ({"kind": "opencv", "device": "/dev/null"}, True),
+        ({"kind": "opencv", "device": "no-such-file.avi"}, True),
+        ({"kind": "opencv", "device": __file__}, False),
     ],
 )
 def test_a_source_with_a_time_of_its_own_is_paced(source: dict[str, Any], paced: bool) -> None:

@@ -45,6 +45,7 @@ def _settings(bundle: Path, source: dict[str, Any], **more: Any) -> dict[str, An
     return {
         "station": "line1",
         "budget_ms": 20_000,
+        "hang_s": 30.0,
         "bundle": {"path": bundle, "allow_unsigned": True},
         "backend": {"threads": 1},
         "cameras": [{"name": "cam1", "height": 100, "width": 170, "source": source}],
