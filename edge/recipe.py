@@ -6,8 +6,8 @@ import math
 
 from edge.errors import ConfigurationError
 from edge.rules import ClassLimits, Recipe
-from edge.settings import CameraSettings, ClassRecipe, Station
-from engines.contract import DefectClass, Limit, Manifest
+from edge.settings import CameraSettings, ClassRecipe, Station, SyntheticSource
+from engines.contract import DefectClass, Limit, Manifest, PixelFormat
 
 
 def recipe_for_camera(manifest: Manifest, station: Station, camera: CameraSettings) -> Recipe:
@@ -24,6 +24,23 @@ def recipe_for_camera(manifest: Manifest, station: Station, camera: CameraSettin
         classes=tuple(_limits(c, station.recipe.get(c.name, ClassRecipe()), camera) for c in manifest.classes),
         mm_per_px=camera.mm_per_px,
     )
+
+
+def refuse_other_format(camera: CameraSettings, format_: PixelFormat) -> None:
+    """
+    Refuse a camera that can never deliver *format_*: every one of its parts would be UNKNOWN(geometry).
+
+    Raises:
+        ConfigurationError: names the camera and the key.
+    """
+    if camera.convert_to not in (None, format_):
+        raise ConfigurationError(
+            f"camera '{camera.name}': convert_to = {camera.convert_to}: the bundle takes {format_}; say that"
+        )
+    if isinstance(camera.source, SyntheticSource) and format_ != "mono8":
+        raise ConfigurationError(
+            f"camera '{camera.name}': the synthetic strip is mono8, the bundle takes {format_}; use another"
+        )
 
 
 def _limits(defect_class: DefectClass, asked: ClassRecipe, camera: CameraSettings) -> ClassLimits:

@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
+from edge.recipe import refuse_other_format
 from edge.records import Reason
 from edge.settings import CameraSettings, OpenCVSource, ReplaySource, SyntheticSource
 from engines.contract import CHANNELS, PixelFormat
+
+# Grey, colour, colour with alpha: each becomes either format, so that with convert_to set none of them is at fault.
+_CONVERTIBLE = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Frame:
         image: (h, w) for mono8 or (h, w, 3) for bgr8, uint8. May be reused by the camera's next read: copy it.
         number: the camera's frame number, else our own count since the start.
         captured_us: monotonic time the picture was there [us].
-        source: file name of a replayed picture, else the number as text.
+        source: path of a replayed picture below its folder, else the number as text.
     """
 
     image: NDArray[np.uint8]
@@ -92,18 +96,11 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
     Raises:
         ConfigurationError: the source can never deliver *format_*, so that every part would be UNKNOWN(geometry).
     """
-    if settings.convert_to not in (None, format_):
-        raise ConfigurationError(
-            f"camera '{settings.name}': convert_to = {settings.convert_to}: the bundle takes {format_}; say that"
-        )
+    refuse_other_format(settings, format_)
     # Imported here: a station with a file camera should not load the code of the others.
     if isinstance(settings.source, SyntheticSource):
         from edge.inspector.camera.synthetic import SyntheticCamera
 
-        if format_ != "mono8":
-            raise ConfigurationError(
-                f"camera '{settings.name}': the synthetic strip is mono8, the bundle takes {format_}; use another"
-            )
         return SyntheticCamera(settings.source, settings.height, settings.width)
     if isinstance(settings.source, ReplaySource):
         from edge.inspector.camera.replay import ReplayCamera
@@ -112,7 +109,8 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
     if isinstance(settings.source, OpenCVSource):
         from edge.inspector.camera.opencv import OpenCVCamera
 
-        return OpenCVCamera(settings.source, format_, convert=settings.convert_to is not None)
+        size = (settings.height, settings.width)
+        return OpenCVCamera(settings.source, format_, size, convert=settings.convert_to is not None)
     raise ConfigurationError(f"camera '{settings.name}': no camera for source {settings.source!r}")
 
 
@@ -121,7 +119,9 @@ def fault_of_format(image: NDArray[np.uint8], format_: PixelFormat) -> str | Non
     channels = 1 if image.ndim == 2 else image.shape[2]
     if image.dtype == np.uint8 and channels == CHANNELS[format_]:
         return None
-    return (
-        f"picture with {channels} channel(s) of {image.dtype}, the bundle takes {format_}; "
-        f'set convert_to = "{format_}" for this camera if a conversion is meant'
-    )
+    found = f"picture with {channels} channel(s) of {image.dtype}, the bundle takes {format_}"
+    if image.dtype != np.uint8:
+        return f"{found}: expected 8 bit; set the source to 8 bit"
+    if channels not in _CONVERTIBLE:
+        return f"{found}, and there is no conversion; use another source"
+    return f'{found}; set convert_to = "{format_}" for this camera if a conversion is meant'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,13 @@ from edge.records import Reason
 from edge.settings import ReplaySource
 from engines.contract import PixelFormat
 
+_CONVERSIONS: dict[tuple[int, PixelFormat], int] = {
+    (3, "mono8"): cv2.COLOR_BGR2GRAY,
+    (4, "mono8"): cv2.COLOR_BGRA2GRAY,
+    (1, "bgr8"): cv2.COLOR_GRAY2BGR,
+    (4, "bgr8"): cv2.COLOR_BGRA2BGR,
+}
+_PLAUSIBLE_FRAMES = 1e9
 _PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -33,16 +42,9 @@ class ReplayCamera:
         self._pace = Pace(source.rate_hz)
 
     def open(self, resume_from: int) -> Actual:
-        path = self._source.path
         self._next = max(resume_from, 1)
-        if path.is_dir():
-            self._files = _pictures(path, self._source.pattern)
-            what = f"{len(self._files)} pictures of {path}"
-        elif path.is_file():
-            self._video = _opened_video(path, self._next)
-            what = f"video {path}"
-        else:
-            raise CameraError(f"replay: {path} does not exist; expected a folder of pictures or a video file")
+        with _looking_at(self._source.path):
+            what = self._found(self._source.path)
         self._pace.restart()
         rate = "as consumed" if self._source.rate_hz is None else f"{self._source.rate_hz:g} Hz"
         return Actual(numbered=True, format=self._format, description=f"{what}, {rate}")
@@ -67,18 +69,27 @@ class ReplayCamera:
             self._video.release()
             self._video = None
 
+    def _found(self, path: Path) -> str:
+        if path.is_dir():
+            self._files = _pictures(path, self._source.pattern)
+            return f"{len(self._files)} pictures of {path}"
+        if path.is_file():
+            self._video = _opened_video(path, self._next)
+            return f"video {path}"
+        raise CameraError(f"replay: {path} does not exist; expected a folder of pictures or a video file")
+
     def _next_of_folder(self) -> tuple[str, NDArray[np.uint8] | None]:
         if self._next > len(self._files):
             raise SourceEnded(f"replay: all {len(self._files)} pictures of {self._source.path} are read")
         path = self._files[self._next - 1]
-        # A name that is not UTF-8 would fit into no message.
-        name = os.fsencode(path.name).decode(errors="replace")
+        # Below the folder, since names repeat there; what is not UTF-8 would fit into no message.
+        name = os.fsencode(path.relative_to(self._source.path).as_posix()).decode(errors="replace")
         return name, self._as_asked(_decoded(path))
 
     def _next_of_video(self, video: cv2.VideoCapture) -> tuple[str, NDArray[np.uint8] | None]:
         good, image = video.read()
         if not good:
-            raise SourceEnded(f"replay: {self._source.path} has no frame {self._next}")
+            raise end_of_video(self._source.path, video, self._next - 1)
         return str(self._next), self._as_asked(np.asarray(image))
 
     def _as_asked(self, image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
@@ -90,11 +101,17 @@ def converted(image: NDArray[np.uint8], format_: PixelFormat) -> NDArray[np.uint
     if image.dtype != np.uint8:
         return image
     channels = 1 if image.ndim == 2 else image.shape[2]
-    if format_ == "mono8" and channels == 3:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-    if format_ == "bgr8" and channels == 1:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-    return image
+    code = _CONVERSIONS.get((channels, format_))
+    return image if code is None else np.asarray(cv2.cvtColor(image, code), np.uint8)
+
+
+def end_of_video(source: object, video: cv2.VideoCapture, given: int) -> SourceEnded:
+    """Return the end of a video after *given* frames; it says so when the file promised more."""
+    promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
+    # Streams without an index answer with something negative or enormous.
+    if given < promised < _PLAUSIBLE_FRAMES:
+        return SourceEnded(f"{source}: ends after frame {given} of {promised:.0f}: damaged?")
+    return SourceEnded(f"{source}: all {given} frames are read")
 
 
 def _decoded(path: Path) -> NDArray[np.uint8] | None:
@@ -108,7 +125,25 @@ def _decoded(path: Path) -> NDArray[np.uint8] | None:
     return None if image is None else np.asarray(image)
 
 
+@contextmanager
+def _looking_at(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CameraError(f"replay: {error.filename or path}: {error.strerror}; check its owner and mode") from error
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _pictures(folder: Path, pattern: str) -> list[Path]:
+    # glob() leaves out in silence what it may not list: those parts would never be inspected.
+    walk = os.walk(folder, onerror=_raise)
+    next(walk)
+    if "/" in pattern or "**" in pattern:
+        for _ in walk:
+            pass
     files = sorted(p for p in folder.glob(pattern) if p.is_file() and p.suffix.lower() in _PICTURES)
     if not files:
         raise CameraError(

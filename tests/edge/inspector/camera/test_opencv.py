@@ -11,8 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from edge.errors import CameraError
+from edge.errors import CameraError, SourceEnded
 from edge.inspector.camera import Frame, Unusable
 from edge.inspector.camera.opencv import OpenCVCamera
 from edge.records import Reason
@@ -20,8 +21,15 @@ from edge.settings import OpenCVSource
 from engines.contract import PixelFormat
 
 
-def camera(device: str | int, format_: PixelFormat = "bgr8", *, convert: bool = False, **source: Any) -> OpenCVCamera:
-    return OpenCVCamera(OpenCVSource(kind="opencv", device=device, **source), format_, convert=convert)
+def camera(
+    device: str | int,
+    format_: PixelFormat = "bgr8",
+    *,
+    size: tuple[int, int] = (48, 64),
+    convert: bool = False,
+    **source: Any,
+) -> OpenCVCamera:
+    return OpenCVCamera(OpenCVSource(kind="opencv", device=device, **source), format_, size, convert=convert)
 
 
 @pytest.fixture
@@ -36,20 +44,131 @@ def video(tmp_path: Path) -> str:
 
 
 def test_a_file_is_a_device_that_counts_for_itself(video: str) -> None:
-    """Frames are numbered from where it resumes; it tells size, rate and backend as read back."""
+    """It tells size, rate and backend as read back; at its end it has ended, which is no failure."""
     source = camera(video)
-    actual = source.open(7)
+    actual = source.open(1)
     assert not actual.numbered
     assert "64x48, 10 Hz" in actual.description
     frames = [source.read() for _ in range(4)]
-    assert [(frame.number, frame.source) for frame in frames] == [(7, "7"), (8, "8"), (9, "9"), (10, "10")]
-    for step, frame in enumerate(frames, start=1):
+    assert [(frame.number, frame.source) for frame in frames] == [(1, "1"), (2, "2"), (3, "3"), (4, "4")]
+    for frame in frames:
         assert isinstance(frame, Frame)
         assert frame.image.shape == (48, 64, 3)
-        assert abs(int(frame.image.mean()) - 40 * step) <= 2
-    with pytest.raises(CameraError, match="no frame"):
+        assert abs(int(frame.image.mean()) - 40 * frame.number) <= 2
+    with pytest.raises(SourceEnded, match="all 4 frames"):
         source.read()
     source.close()
+
+
+def test_a_file_resumes_after_what_was_reported(video: str) -> None:
+    """Frame n is the n-th of the file, also after the inspector was started again."""
+    source = camera(video)
+    source.open(3)
+    frame = source.read()
+    assert isinstance(frame, Frame)
+    assert frame.number == 3
+    assert abs(int(frame.image.mean()) - 120) <= 2
+    source.close()
+
+
+@pytest.mark.parametrize("size", [(48, 640), (480, 64), (24, 32)])
+def test_a_picture_of_another_size_is_unusable(video: str, size: tuple[int, int]) -> None:
+    """Smaller or larger: a camera that comes back in another mode is not inspected at another scale."""
+    source = camera(video, size=size)
+    source.open(1)
+    found = source.read()
+    assert isinstance(found, Unusable)
+    assert found.reason is Reason.GEOMETRY
+    for part in ("64x48", f"{size[1]}x{size[0]}", "set height and width"):
+        assert part in found.detail
+    source.close()
+
+
+class Device:
+    """Stands in for cv2.VideoCapture: applies a size as V4L2 does, and gives the pictures it is given."""
+
+    def __init__(self, pictures: list[NDArray[np.uint8]], modes: tuple[tuple[int, int], ...] = ((640, 480),)) -> None:
+        self.pictures = iter(pictures)
+        self.modes = modes
+        self.asked: dict[int, float] = {}
+        self.size: tuple[float, float] = modes[0]
+
+    def __call__(self, device: int) -> Device:
+        return self
+
+    def isOpened(self) -> bool:
+        return True
+
+    def getBackendName(self) -> str:
+        return "V4L2"
+
+    def set(self, property_: int, value: float) -> bool:
+        self.asked[property_] = value
+        both = tuple(self.asked.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if both in self.modes:
+            self.size = both
+        return True
+
+    def get(self, property_: int) -> float:
+        sizes = dict(zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), self.size, strict=True))
+        return sizes.get(property_, 0.0)
+
+    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        picture = next(self.pictures, None)
+        return picture is not None, picture
+
+    def release(self) -> None:
+        """Nothing to free."""
+
+
+def grey(value: int) -> NDArray[np.uint8]:
+    return np.full((48, 64), value, np.uint8)
+
+
+def test_a_live_picture_that_repeats_is_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last picture once more is what OpenCV gives for a corrupt one; the next new one is inspected again."""
+    device = Device([grey(1), grey(1), grey(1), grey(2), grey(1)])
+    monkeypatch.setattr(cv2, "VideoCapture", device)
+    source = camera(0, "mono8")
+    source.open(1)
+    found = [source.read() for _ in range(5)]
+    assert [type(f) for f in found] == [Frame, Unusable, Unusable, Frame, Frame]
+    assert [f.number for f in found] == [1, 2, 3, 4, 5]
+    assert isinstance(found[1], Unusable)
+    assert found[1].reason is Reason.CAMERA
+    assert "very picture of the frame before" in found[1].detail
+
+
+def test_the_first_picture_after_an_open_repeats_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen before the camera was closed is forgotten."""
+    monkeypatch.setattr(cv2, "VideoCapture", Device([grey(1), grey(1)]))
+    source = camera(0, "mono8")
+    for _ in range(2):
+        source.open(1)
+        assert isinstance(source.read(), Frame)
+        source.close()
+
+
+def test_a_file_may_repeat_its_pictures(tmp_path: Path) -> None:
+    """A recorded strip stands still where the line stood still."""
+    path = tmp_path / "still.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(3):
+        writer.write(np.full((48, 64, 3), 80, np.uint8))
+    writer.release()
+    source = camera(str(path))
+    source.open(1)
+    assert [type(source.read()) for _ in range(3)] == [Frame] * 3
+    source.close()
+
+
+def test_a_size_is_read_back_after_all_of_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V4L2 changes the mode only when width and height were both set; half of it would read back as the old mode."""
+    monkeypatch.setattr(cv2, "VideoCapture", Device([], modes=((640, 480), (1600, 256))))
+    assert "1600x256" in camera(0, width=1600, height=256).open(1).description
+    monkeypatch.setattr(cv2, "VideoCapture", Device([]))
+    with pytest.raises(CameraError, match="width requested 1600, actual 640"):
+        camera(0, width=1600, height=256).open(1)
 
 
 def test_it_opens_again_after_it_failed(video: str) -> None:
@@ -129,9 +248,12 @@ class MotionJpeg(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
-        self.jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+        self.noise = np.random.default_rng(1)
         self.go_away = threading.Event()
+
+    def jpeg(self) -> bytes:
+        """Return another picture each time, as a sensor does."""
+        return cv2.imencode(".jpg", self.noise.integers(0, 256, (48, 64, 3), np.uint8))[1].tobytes()
 
     @property
     def url(self) -> str:
@@ -152,8 +274,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
         while not self.server.go_away.wait(0.02):
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(self.server.jpeg)}\r\n\r\n"
-            self.wfile.write(head.encode() + self.server.jpeg + b"\r\n")
+            jpeg = self.server.jpeg()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,11 @@ def opened(path: Path, format_: PixelFormat = "mono8", resume_from: int = 1, **s
     camera = ReplayCamera(ReplaySource(kind="replay", path=path, **source), format_, convert=convert)
     camera.open(resume_from)
     return camera
+
+
+def read_all(camera: ReplayCamera) -> None:
+    while True:
+        camera.read()
 
 
 def rest(camera: ReplayCamera) -> list[Frame | Unusable]:
@@ -71,6 +78,38 @@ def test_a_pattern_chooses(tmp_path: Path) -> None:
     for name in ("a1.png", "a2.png", "b1.png"):
         write(tmp_path / name, grey())
     assert [f.source for f in rest(opened(tmp_path, pattern="*1.png"))] == ["a1.png", "b1.png"]
+
+
+def test_pictures_of_nested_folders_keep_their_folder(tmp_path: Path) -> None:
+    """Names repeat in folders: the source is the path below the replayed one, and is unique."""
+    for folder in ("b", "a/c"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder / "1.png", grey())
+    write(tmp_path / "1.png", grey())
+    assert [f.source for f in rest(opened(tmp_path, pattern="**/*"))] == ["1.png", "a/c/1.png", "b/1.png"]
+
+
+@pytest.mark.parametrize("call", ["is_dir", "glob"])
+def test_what_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A folder of somebody else is a camera that does not open, not a traceback."""
+    write(tmp_path / "a.png", grey())
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(CameraError, match=rf"{tmp_path}: Permission denied; check its owner") as caught:
+        opened(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_nested_folder_that_may_not_be_listed_is_told(tmp_path: Path) -> None:
+    """Its pictures would be parts that nobody inspects."""
+    write(tmp_path / "a.png", grey())
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(CameraError, match="closed: Permission denied"):
+        opened(tmp_path, pattern="**/*")
 
 
 def test_it_resumes_after_what_was_reported(tmp_path: Path) -> None:
@@ -149,6 +188,8 @@ def test_sixteen_bits_are_refused_and_never_cut_to_eight(tmp_path: Path) -> None
             assert isinstance(found, Unusable)
             assert found.reason is Reason.GEOMETRY
             assert "uint16" in found.detail
+            assert "expected 8 bit" in found.detail
+            assert "convert_to" not in found.detail
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
@@ -173,7 +214,9 @@ def test_other_channels_are_refused_without_a_setting(
         assert part in found.detail
 
 
-@pytest.mark.parametrize(("format_", "shape"), [("mono8", (20, 30, 3)), ("bgr8", (20, 30))])
+@pytest.mark.parametrize(
+    ("format_", "shape"), [("mono8", (20, 30, 3)), ("mono8", (20, 30, 4)), ("bgr8", (20, 30)), ("bgr8", (20, 30, 4))]
+)
 def test_a_setting_converts(tmp_path: Path, format_: PixelFormat, shape: tuple[int, ...]) -> None:
     """With convert_to the picture has the bundle's channels; equal grey stays that grey."""
     write(tmp_path / "a.png", grey(90, shape))
@@ -236,6 +279,18 @@ def test_a_video_gives_its_frames_by_number(video: Path, resume_from: int) -> No
     for frame in frames:
         assert isinstance(frame, Frame)
         assert abs(int(frame.image.mean()) - 40 * frame.number) <= 2
+
+
+def test_a_video_that_is_cut_off_says_so(video: Path) -> None:
+    """It ends before the frame its index promised; that is told with the end."""
+    data = video.read_bytes()
+    third = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)][2]
+    index = data.rindex(b"idx1")
+    video.write_bytes(data[:third] + bytes(index - third) + data[index:])
+    camera = opened(video, "mono8", convert=True)
+    with pytest.raises(SourceEnded, match=r"ends after frame \d of 5: damaged"):
+        read_all(camera)
+    camera.close()
 
 
 def test_a_colour_video_for_a_grey_bundle_is_refused(video: Path) -> None:

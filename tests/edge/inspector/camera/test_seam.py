@@ -56,8 +56,6 @@ def test_a_conversion_to_another_format_than_the_bundles_is_refused(source: dict
         ((4, 5, 3), np.uint8, "mono8", False),
         ((4, 5), np.uint8, "bgr8", False),
         ((4, 5, 4), np.uint8, "bgr8", False),
-        ((4, 5), np.uint16, "mono8", False),
-        ((4, 5), np.float32, "mono8", False),
     ],
 )
 def test_only_eight_bits_and_the_right_channels_fit(shape: Any, dtype: Any, format_: Any, fits: bool) -> None:
@@ -67,3 +65,19 @@ def test_only_eight_bits_and_the_right_channels_fit(shape: Any, dtype: Any, form
     if fault is not None:
         assert np.dtype(dtype).name in fault
         assert f'convert_to = "{format_}"' in fault
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "told"),
+    [
+        ((4, 5), np.uint16, "expected 8 bit"),
+        ((4, 5, 3), np.float32, "expected 8 bit"),
+        ((4, 5, 2), np.uint8, "no conversion"),
+    ],
+)
+def test_a_conversion_that_does_not_exist_is_not_advised(shape: Any, dtype: Any, told: str) -> None:
+    """The key would change nothing."""
+    fault = fault_of_format(np.zeros(shape, dtype), "mono8")
+    assert fault is not None
+    assert told in fault
+    assert "convert_to" not in fault
