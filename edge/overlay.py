@@ -21,7 +21,7 @@ def draw(picture: NDArray[np.uint8], labels: NDArray[np.uint8] | None, verdict: 
 
     Args:
         picture: (h, w) or (h, w, 3) uint8; not changed.
-        labels: (h, w) uint8 mask; None when there is none.
+        labels: (h, w) uint8 mask of the same size; None when there is none.
 
     Returns:
         (h + banner, w, 3) uint8 BGR.

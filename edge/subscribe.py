@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import cv2
 import msgspec
@@ -24,11 +27,22 @@ from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError, WireError
 from edge.overlay import defects_as_text, draw
-from edge.records import Audit, Outcome, Status, Verdict
+from edge.records import Audit, MaskHeader, Outcome, PictureHeader, Status, Verdict
 
+# (epoch, seq), and with the camera: sequence numbers begin anew with each epoch.
+_Verdict: TypeAlias = tuple[int, int]
+_View: TypeAlias = tuple[int, int, str]
+
+_PLAIN = re.compile(r"(?!\.)[\w .,()\[\]+=@-]+")
+_NOT_PLAIN = re.compile(r"[^\w .,()\[\]+=@-]")
+# Of 255 bytes; a character may take four.
+_LONGEST_NAME = 200
+_KEPT_OF_A_NAME = 40
 _ROWS = 12
 # A verdict waits for its picture and mask for so many newer ones, then its place is given up.
 _PAIRS_WAITING = 64
+_HEADINGS = ("seq", "part", "outcome", "camera", "source", "defects", "tiles", "latency ms")
+_NUMBERS = {"seq", "part", "tiles", "latency ms"}
 _STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
 
 
@@ -100,7 +114,8 @@ class Board:
 
     def __init__(self) -> None:
         # Text, not str: what comes from outside is no mark-up.
-        self._rows: deque[tuple[Text, ...]] = deque(maxlen=_ROWS)
+        self._rows: deque[dict[str, Text]] = deque(maxlen=_ROWS)
+        self._cameras: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._latency_ms: deque[float] = deque(maxlen=10_000)
         self._lost = 0
@@ -121,10 +136,11 @@ class Board:
     def table(self) -> Group:
         """Return what is shown now; rich calls this at its own rate."""
         table = Table(box=None, padding=(0, 1))
-        for heading in ("seq", "part", "outcome", "source", "defects", "tiles", "latency ms"):
-            table.add_column(heading, justify="right" if heading in ("seq", "part", "tiles", "latency ms") else "left")
+        shown = [heading for heading in _HEADINGS if heading != "camera" or len(self._cameras) > 1]
+        for heading in shown:
+            table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
         for row in self._rows:
-            table.add_row(*row)
+            table.add_row(*(row[heading] for heading in shown))
         return Group(table, self._summary(), Text(self._note))
 
     def _take_verdict(self, verdict: Verdict) -> None:
@@ -132,17 +148,19 @@ class Board:
         self._latency_ms.append(latency_ms)
         self._counts[verdict.outcome.value] += 1
         what = defects_as_text(verdict) if verdict.reason is None else f"{verdict.reason.value}: {verdict.detail}"
-        view = verdict.views[0]
+        views = verdict.views
+        self._cameras.update(view.camera for view in views)
         self._rows.append(
-            (
-                Text(str(verdict.seq)),
-                Text(str(verdict.part)),
-                Text(verdict.outcome.value, _STYLES[verdict.outcome]),
-                Text(view.source),
-                Text(what),
-                Text(f"{view.segmented}/{view.tiles}"),
-                Text(f"{latency_ms:.1f}"),
-            )
+            {
+                "seq": Text(str(verdict.seq)),
+                "part": Text(str(verdict.part)),
+                "outcome": Text(verdict.outcome.value, _STYLES[verdict.outcome]),
+                "camera": Text(", ".join(view.camera for view in views)),
+                "source": Text(", ".join(view.source for view in views)),
+                "defects": Text(what),
+                "tiles": Text(f"{sum(v.segmented for v in views)}/{sum(v.tiles for v in views)}"),
+                "latency ms": Text(f"{latency_ms:.1f}"),
+            }
         )
 
     def _summary(self) -> str:
@@ -155,7 +173,8 @@ class Board:
 
 class Keeper:
     """
-    Writes what is received into a folder: verdicts.jsonl, masks/<source>.png, pictures/<seq>.png.
+    Writes what is received into a folder: verdicts.jsonl, masks/<camera>/<stem of the source>.png, and pictures/ as
+    ``picture_path`` says.
 
     Raises:
         ConfigurationError: the folder cannot be written; also by ``take``.
@@ -163,9 +182,9 @@ class Keeper:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._verdicts: dict[int, Verdict] = {}
-        self._masks: dict[int, NDArray[np.uint8]] = {}
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        self._verdicts: dict[_Verdict, Verdict] = {}
+        self._masks: dict[_View, NDArray[np.uint8]] = {}
+        self._pictures: dict[_View, NDArray[np.uint8]] = {}
         with _writing(folder):
             for part in ("masks", "pictures"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
@@ -182,36 +201,66 @@ class Keeper:
             if isinstance(event, (Mask, Picture)):
                 self.take(event)
         with _writing(self._folder):
-            for seq in self._pictures.keys() & self._verdicts.keys():
-                self._draw(seq)
+            for view in self._drawable():
+                self._draw(view)
 
     def _keep(self, event: Event) -> None:
         if isinstance(event, Verdict):
             with (self._folder / "verdicts.jsonl").open("ab") as lines:
                 lines.write(msgspec.json.encode(event) + b"\n")
-            self._verdicts[event.seq] = event
+            self._verdicts[event.epoch, event.seq] = event
         elif isinstance(event, Mask):
-            _write_png(self._folder / "masks" / f"{Path(event.header.source).stem}.png", event.labels)
-            self._masks[event.header.seq] = event.labels
+            _write_png(_mask_path(self._folder, event.header), event.labels)
+            self._masks[_view(event.header)] = event.labels
         elif isinstance(event, Picture):
-            self._pictures[event.header.seq] = _decoded(event)
+            self._pictures[_view(event.header)] = _decoded(event)
+
+    def _drawable(self) -> list[_View]:
+        return [view for view in self._pictures if view[:2] in self._verdicts]
 
     def _draw_complete(self) -> None:
         """Draw each picture whose verdict and mask have come: three endpoints have no order among them."""
-        for seq in self._pictures.keys() & self._verdicts.keys():
-            if seq in self._masks or not _sends_mask(self._verdicts[seq]):
-                self._draw(seq)
+        for view in self._drawable():
+            if view in self._masks or not _sends_mask(self._verdicts[view[:2]], view[2]):
+                self._draw(view)
         for waiting in (self._verdicts, self._masks, self._pictures):
             while len(waiting) > _PAIRS_WAITING:
                 waiting.pop(next(iter(waiting)))
 
-    def _draw(self, seq: int) -> None:
-        drawn = draw(self._pictures.pop(seq), self._masks.get(seq), self._verdicts[seq])
-        _write_png(self._folder / "pictures" / f"{seq:06d}.png", drawn)
+    def _draw(self, view: _View) -> None:
+        picture, labels = self._pictures.pop(view), self._masks.get(view)
+        if labels is not None and labels.shape != picture.shape[:2]:
+            raise WireError(
+                f"verdict {view[1]} of camera {view[2]}: mask {labels.shape}, picture {picture.shape[:2]} "
+                "(height, width): expected equal; do not use them"
+            )
+        _write_png(picture_path(self._folder, *view), draw(picture, labels, self._verdicts[view[:2]]))
 
 
-def _sends_mask(verdict: Verdict) -> bool:
-    return any(view.mask is not None and view.mask.sent for view in verdict.views)
+def picture_path(folder: Path, epoch: int, seq: int, camera: str) -> Path:
+    """Return where a Keeper of *folder* puts the picture of *camera* that belongs to verdict *seq* of *epoch*."""
+    return folder / "pictures" / f"{epoch:012x}-{seq:06d}-{_file_name(camera)}.png"
+
+
+def _mask_path(folder: Path, header: MaskHeader) -> Path:
+    stem = header.source.removesuffix(PurePosixPath(header.source).suffix)
+    return folder / "masks" / _file_name(header.camera) / f"{_file_name(stem)}.png"
+
+
+def _file_name(text: str) -> str:
+    """Return *text* if it is a plain name, else what is harmless of it and a hash: it came from the network."""
+    if _PLAIN.fullmatch(text) and len(text.encode()) <= _LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:12]
+    return f"{_NOT_PLAIN.sub('_', text)[:_KEPT_OF_A_NAME].lstrip('.')}-{digest}"
+
+
+def _view(header: MaskHeader | PictureHeader) -> _View:
+    return header.epoch, header.seq, header.camera
+
+
+def _sends_mask(verdict: Verdict, camera: str) -> bool:
+    return any(view.camera == camera and view.mask is not None and view.mask.sent for view in verdict.views)
 
 
 def _decoded(picture: Picture) -> NDArray[np.uint8]:
@@ -223,6 +272,7 @@ def _decoded(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(exist_ok=True)
     # Not imwrite: it tells a full disk by returning False.
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 

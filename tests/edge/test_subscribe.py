@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from rich.console import Console
 from edge.client import Gap, Mask, Picture, Subscriber
 from edge.errors import ConfigurationError, WireError
 from edge.records import Reason
-from edge.subscribe import Board, Keeper, main
+from edge.subscribe import Board, Keeper, main, picture_path
 from edge.wire import frames_from_message
 from tests.support.records import audit, mask, mask_reference, picture_header, reject, status, unknown, verdict, view
 
@@ -26,14 +27,13 @@ LABELS = np.zeros((40, 60), np.uint8)
 LABELS[10:14, 20:30] = 1
 
 
-def mask_event(seq: int, source: str = "part 3.jpg") -> Mask:
-    header, _ = mask(seq, LABELS, source=source)
-    return Mask(header, LABELS)
+def mask_event(seq: int, source: str = "part 3.jpg", **header: Any) -> Mask:
+    return Mask(mask(seq, LABELS, source=source, **header)[0], LABELS)
 
 
-def picture_event(seq: int) -> Picture:
-    jpeg = cv2.imencode(".jpg", np.full(LABELS.shape, 120, np.uint8))[1].tobytes()
-    return Picture(picture_header(seq, *LABELS.shape), jpeg)
+def picture_event(seq: int, shape: tuple[int, int] = LABELS.shape, **header: Any) -> Picture:
+    jpeg = cv2.imencode(".jpg", np.full(shape, 120, np.uint8))[1].tobytes()
+    return Picture(picture_header(seq, *shape, **header), jpeg)
 
 
 def read(path: Path) -> NDArray[np.uint8]:
@@ -61,13 +61,57 @@ def test_verdicts_are_kept_line_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [("part 3.jpg", "part 3.png"), ("17", "17.png"), ("../../evil.png", "evil.png")]
+    ("source", "name"),
+    [("part 3.jpg", "part 3.png"), ("17", "17.png"), ("Prüfling_(2).v1.tif", "Prüfling_(2).v1.png")],
 )
-def test_a_mask_is_kept_under_its_source_inside_the_folder(tmp_path: Path, source: str, name: str) -> None:
-    """As PNG with the labels as they are; a source is a name, never a path."""
-    Keeper(tmp_path / "out").take(mask_event(1, source))
-    assert np.array_equal(read(tmp_path / "out" / "masks" / name), LABELS)
+def test_a_mask_is_kept_under_its_source(tmp_path: Path, source: str, name: str) -> None:
+    """As PNG with the labels as they are; a plain name stays as it is, so that masks are found by their picture."""
+    Keeper(tmp_path).take(mask_event(1, source))
+    assert np.array_equal(read(tmp_path / "masks" / "cam1" / name), LABELS)
+
+
+_ODD_NAMES = ["../../evil", "/etc/evil", "..", ".", "", "a/b", "a\\b", "a\0b", "a\nb", ".hidden", "x" * 300, "ü" * 150]
+
+
+@pytest.mark.parametrize("camera", [*_ODD_NAMES, "cam1"])
+def test_no_name_from_the_network_leaves_the_folder(tmp_path: Path, camera: str) -> None:
+    """Whatever camera and source are called, each has its own file, one folder below masks/ or in pictures/."""
+    keeper = Keeper(tmp_path / "out")
+    for seq, source in enumerate(_ODD_NAMES, start=1):
+        keeper.take(mask_event(seq, source, camera=camera))
+        keeper.take(picture_event(seq, camera=camera))
+        keeper.take(reject(seq, views=(view(camera=camera),)))
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"masks", "pictures", "verdicts.jsonl"}
+    assert len(list((tmp_path / "out" / "masks").glob("*/*.png"))) == len(_ODD_NAMES)
+    assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == len(_ODD_NAMES)
+
+
+def test_cameras_and_epochs_do_not_write_over_each_other(tmp_path: Path) -> None:
+    """The same number and source of another camera, or of another start of the station, has its own files."""
+    keeper = Keeper(tmp_path)
+    keys = [(5, "left"), (5, "right"), (6, "left")]
+    for epoch, camera in keys:
+        keeper.take(mask_event(4, epoch=epoch, camera=camera))
+        keeper.take(picture_event(4, epoch=epoch, camera=camera))
+    assert list((tmp_path / "pictures").iterdir()) == []
+    keeper.take(reject(4, epoch=5, views=tuple(view(camera=c, mask=mask_reference()) for c in ("left", "right"))))
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
+        "000000000005-000004-left.png",
+        "000000000005-000004-right.png",
+    }
+    keeper.take(reject(4, epoch=6, views=(view(camera="left", mask=mask_reference()),)))
+    assert all(picture_path(tmp_path, epoch, 4, camera).is_file() for epoch, camera in keys)
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {"left", "right"}
+
+
+def test_a_mask_that_does_not_fit_its_picture_is_refused(tmp_path: Path) -> None:
+    """WireError with both sizes; nothing is drawn."""
+    keeper = Keeper(tmp_path)
+    keeper.take(mask_event(4))
+    keeper.take(picture_event(4, (20, 30)))
+    with pytest.raises(WireError, match=r"verdict 4 of camera cam1.*\(40, 60\).*\(20, 30\)"):
+        keeper.take(reject(4, views=(view(mask=mask_reference()),)))
 
 
 @pytest.mark.parametrize("order", ["vmp", "mvp", "mpv", "vpm", "pvm", "pmv"])
@@ -77,7 +121,7 @@ def test_a_picture_is_drawn_with_its_mask_in_whatever_order_they_come(tmp_path: 
     events = {"v": reject(4, views=(view(mask=mask_reference()),)), "m": mask_event(4), "p": picture_event(4)}
     for kind in order:
         keeper.take(events[kind])
-    drawn = read(tmp_path / "pictures" / "000004.png")
+    drawn = read(picture_path(tmp_path, 5, 4, "cam1"))
     assert drawn.shape[1] == 60
     assert not (drawn[-40:][10, 20] == 120).all(), "the mask is not drawn"
 
@@ -89,7 +133,7 @@ def test_a_picture_without_a_mask_is_drawn_too(tmp_path: Path, without: str) -> 
     reference = None if without == "no mask" else mask_reference(sent=False)
     keeper.take(picture_event(4))
     keeper.take(unknown(4, Reason.LATE) if reference is None else reject(4, views=(view(mask=reference),)))
-    assert read(tmp_path / "pictures" / "000004.png").shape[1] == 60
+    assert read(picture_path(tmp_path, 5, 4, "cam1")).shape[1] == 60
 
 
 def test_a_picture_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -125,6 +169,19 @@ def test_the_board_shows_the_last_verdicts_and_the_counts() -> None:
         assert part in text
     board.take(audit(detail="unplugged"))
     assert "camera_lost: unplugged" in shown(board)
+
+
+def test_the_board_tells_cameras_apart_when_there_are_several() -> None:
+    """One camera needs no column; of a part with several views all sources and tiles are shown."""
+    board = Board()
+    board.take(verdict(1, views=(view(camera="left", source="7"),)))
+    assert "camera" not in shown(board)
+    board.take(verdict(2, views=tuple(view(camera=c, source=f"{c}.png", segmented=1) for c in ("left", "right"))))
+    text = shown(board)
+    for part in ("camera", "left, right", "left.png, right.png", "2/14"):
+        assert part in text
+    board.take(verdict(3, views=()))
+    assert "PASS 3" in shown(board)
 
 
 def test_the_board_keeps_the_last_rows_only() -> None:
@@ -206,7 +263,7 @@ def test_it_ends_after_so_many_verdicts_with_the_last_ones_mask(
     out = tmp_path / "out"
     assert main([*talker.flags, "--lines", "--count", "2", "--timeout-s", "20", "--save", str(out)]) == 0
     thread.join()
-    assert np.array_equal(read(out / "masks" / "2.png"), LABELS)
+    assert np.array_equal(read(out / "masks" / "cam1" / "2.png"), LABELS)
     assert len((out / "verdicts.jsonl").read_text().splitlines()) == 2
     assert capfd.readouterr().err == ""
 
