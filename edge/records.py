@@ -129,6 +129,9 @@ class View(Message, frozen=True):
     outcome: Outcome
     reason: Reason | None
     defects: tuple[Defect, ...]
+    """The largest 256, by descending area."""
+    defects_total: int
+    """How many there are, described or not; the outcome is judged on all of them."""
     scores: dict[str, float]
     """Highest classifier probability over the frame's tiles, by class name."""
     tiles: int
@@ -207,7 +210,7 @@ class PictureHeader(Message, frozen=True, tag_field="schema", tag="picture"):
 
 CameraStateName: TypeAlias = Literal["closed", "open", "failed", "ended"]
 StationState: TypeAlias = Literal["starting", "ready", "degraded", "stopping", "stopped"]
-AuditEvent: TypeAlias = Literal["late_result", "inspector_lost", "camera_lost"]
+AuditEvent: TypeAlias = Literal["late_result", "inspector_lost", "camera_lost", "numbers_jumped"]
 
 
 class CameraStatus(Message, frozen=True):
@@ -248,9 +251,8 @@ class Audit(Message, frozen=True, tag_field="schema", tag="audit"):
     version: Literal[1]
     station: str
     epoch: int
-    seq: int | None
-    """The verdict it belongs to, if there is one."""
     part: int | None
+    """The part it is about, if it is about one; its verdict has the same number."""
     event: AuditEvent
     detail: str
     outcome: Outcome | None

@@ -59,49 +59,76 @@ class Box:
     right: int
 
 
-def defects_from_labels(
-    labels: NDArray[np.uint8], confidence: NDArray[np.uint8], recipe: Recipe, within: Box
-) -> tuple[Defect, ...]:
+MOST_DEFECTS = 256
+"""So many defects are described; a picture full of noise has tens of thousands, and a verdict must stay small."""
+
+
+@dataclass(frozen=True)
+class Findings:
     """
-    Find every connected region of every class, the largest first.
+    What the labels of one frame hold.
+
+    Attributes:
+        defects: the largest MOST_DEFECTS, by descending area; equal ones by class and place.
+        total: how many there are.
+        counting: how many count against the rule, by class; over all of them, described or not.
+    """
+
+    defects: tuple[Defect, ...]
+    total: int
+    counting: tuple[int, ...]
+
+
+NO_FINDINGS = Findings(defects=(), total=0, counting=())
+
+
+def findings_from_labels(
+    labels: NDArray[np.uint8], confidence: NDArray[np.uint8], recipe: Recipe, within: Box
+) -> Findings:
+    """
+    Find every connected region of every class.
 
     Args:
         labels: (height, width) uint8, 0 = sound, k = recipe.classes[k - 1].
         confidence: (height, width) uint8, 255 = certain.
         recipe: limits that decide which defects count.
         within: where labels may lie; the search is confined to it.
-
-    Returns:
-        Defects by descending area; equal ones by class and place, wherever the search began.
     """
-    found: list[Defect] = []
     window = labels[within.top : within.bottom, within.left : within.right]
     certainty = confidence[within.top : within.bottom, within.left : within.right]
-    for class_id in range(1, int(window.max(initial=0)) + 1):
-        found += _regions(class_id, window, certainty, recipe, within, labels.shape)
-    return tuple(sorted(found, key=lambda defect: (-defect.area_px, defect.class_id, defect.box, defect.centroid)))
+    regions = [_regions(k, window, certainty, within) for k in range(1, int(window.max(initial=0)) + 1)]
+    found = np.concatenate([*regions, np.zeros(0, _REGION)])
+    # Whatever the search began with, equal defects come in the same order.
+    keys = ("sum_y", "sum_x", "bottom", "right", "left", "top", "class_id")
+    order = np.lexsort((*(found[key] for key in keys), -found["area"]))[:MOST_DEFECTS]
+    limits_area = np.array([c.min_area_px for c in recipe.classes])[found["class_id"] - 1]
+    limits_peak = np.array([c.min_peak for c in recipe.classes])[found["class_id"] - 1]
+    counts = (found["area"] >= limits_area) & (found["peak"] / 255 >= limits_peak)
+    return Findings(
+        defects=tuple(_defect(found[i], bool(counts[i]), recipe, labels.shape) for i in order),
+        total=len(found),
+        counting=tuple(np.bincount(found["class_id"][counts], minlength=len(recipe.classes) + 1)[1:].tolist()),
+    )
 
 
-def outcome_from_defects(defects: tuple[Defect, ...], recipe: Recipe) -> Outcome:
+def outcome_from_findings(findings: Findings, recipe: Recipe) -> Outcome:
     """Return REJECT when any class has more counting defects than it may, else PASS."""
-    for limits in recipe.classes:
-        if sum(d.counts for d in defects if d.name == limits.name) > limits.max_count:
-            return Outcome.REJECT
-    return Outcome.PASS
+    over = [n > limits.max_count for n, limits in zip(findings.counting, recipe.classes, strict=False)]
+    return Outcome.REJECT if any(over) else Outcome.PASS
 
 
-def _regions(
-    class_id: int,
-    window: NDArray[np.uint8],
-    certainty: NDArray[np.uint8],
-    recipe: Recipe,
-    within: Box,
-    frame: tuple[int, ...],
-) -> list[Defect]:
+# One connected region; sums are of its pixels' coordinates in the frame.
+_REGION = np.dtype(
+    [(name, np.int64) for name in ("class_id", "area", "left", "top", "right", "bottom", "sum_x", "sum_y", "peak")]
+)
+
+
+def _regions(class_id: int, window: NDArray[np.uint8], certainty: NDArray[np.uint8], within: Box) -> NDArray[np.void]:
+    """Return one _REGION for each connected region of the class."""
     mask = (window == class_id).view(np.uint8)
     left, top, width, height = cv2.boundingRect(mask)
     if width == 0:
-        return []
+        return np.zeros(0, _REGION)
     near = (slice(top, top + height), slice(left, left + width))
     # Labels only, with statistics of our own: connectedComponentsWithStats is 5 to 10 times dearer on a frame.
     count, regions = cv2.connectedComponents(mask[near], connectivity=8, ltype=cv2.CV_32S)
@@ -111,36 +138,26 @@ def _regions(
     order = np.argsort(of, kind="stable")
     area = np.bincount(of, minlength=count)[1:]
     starts = np.cumsum(area) - area
-    points = np.stack([xs + (left + within.left), ys + (top + within.top)], axis=1)[order]
-    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-    centroids = np.add.reduceat(points, starts) / area[:, np.newaxis]
-    peaks = np.maximum.reduceat(certainty[near][ys, xs][order], starts)
-    return [
-        _defect(class_id, recipe, int(area[i]), low[i], high[i], centroids[i], int(peaks[i]) / 255, frame)
-        for i in range(count - 1)
-    ]
+    x, y = xs[order] + (left + within.left), ys[order] + (top + within.top)
+    found = np.zeros(count - 1, _REGION)
+    found["class_id"], found["area"] = class_id, area
+    found["left"], found["right"] = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
+    found["top"], found["bottom"] = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
+    found["sum_x"], found["sum_y"] = np.add.reduceat(x, starts), np.add.reduceat(y, starts)
+    found["peak"] = np.maximum.reduceat(certainty[near][ys, xs][order], starts)
+    return found
 
 
-def _defect(
-    class_id: int,
-    recipe: Recipe,
-    area_px: int,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
-    centroid: NDArray[np.float64],
-    peak: float,
-    frame: tuple[int, ...],
-) -> Defect:
-    limits = recipe.classes[class_id - 1]
-    left, top, right, bottom = int(low[0]), int(low[1]), int(high[0]), int(high[1])
+def _defect(region: np.void, counts: bool, recipe: Recipe, frame: tuple[int, ...]) -> Defect:
+    class_id, area, left, top, right, bottom, sum_x, sum_y, peak = region.tolist()
     return Defect(
         class_id=class_id,
-        name=limits.name,
-        area_px=area_px,
-        area_mm2=None if recipe.mm_per_px is None else area_px * recipe.mm_per_px**2,
+        name=recipe.classes[class_id - 1].name,
+        area_px=area,
+        area_mm2=None if recipe.mm_per_px is None else area * recipe.mm_per_px**2,
         box=(left, top, right - left + 1, bottom - top + 1),
-        centroid=(round(float(centroid[0]), 1), round(float(centroid[1]), 1)),
-        peak=peak,
+        centroid=(round(sum_x / area, 1), round(sum_y / area, 1)),
+        peak=peak / 255,
         cut=left == 0 or top == 0 or right == frame[1] - 1 or bottom == frame[0] - 1,
-        counts=area_px >= limits.min_area_px and peak >= limits.min_peak,
+        counts=counts,
     )

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edge.clock import SYSTEM_CLOCK, Clock, Stopwatch
 from edge.errors import InferenceFailed
 from edge.inspector.backend import Engine
-from edge.records import Defect, Outcome
-from edge.rules import Box, Recipe, defects_from_labels, outcome_from_defects
+from edge.records import Outcome
+from edge.rules import NO_FINDINGS, Box, Findings, Recipe, findings_from_labels, outcome_from_findings
 from edge.tiles import Canvas, Grid, paste_cores
 from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, Manifest
 
@@ -35,17 +35,15 @@ class Inspection:
         labels: (height, width) uint8 of the picture's region; a view that the next call overwrites.
         scores: highest classifier probability over the tiles, by class name.
         tiles, segmented: tiles each network saw.
-        complete: every tile over the gate was segmented.
         stages_us: time spent, by stage.
     """
 
     outcome: Outcome
-    defects: tuple[Defect, ...]
+    findings: Findings
     labels: NDArray[np.uint8]
     scores: dict[str, float]
     tiles: int
     segmented: int
-    complete: bool
     stages_us: dict[str, int]
 
 
@@ -90,19 +88,18 @@ class Cascade:
         suspicious = _by_suspicion(active, scores, recipe)
         segmented = self._segment(canvas, suspicious, set(active), recipe, deadline_us, watch)
         labels, confidence = self._labels[:height, :width], self._confidence[:height, :width]
-        defects = (
-            defects_from_labels(labels, confidence, recipe, self._box(segmented, canvas.region)) if segmented else ()
-        )
-        outcome = outcome_from_defects(defects, recipe)
+        findings = NO_FINDINGS
+        if segmented:
+            findings = findings_from_labels(labels, confidence, recipe, self._box(segmented, canvas.region))
         watch.lap("rules")
+        self._refuse_late(deadline_us)
         return Inspection(
-            outcome=outcome,
-            defects=defects,
+            outcome=outcome_from_findings(findings, recipe),
+            findings=findings,
             labels=labels,
             scores=dict(zip(self._class_names, map(float, scores.max(axis=0)), strict=True)),
             tiles=len(active),
             segmented=len(segmented),
-            complete=True,
             stages_us=watch.stages_us,
         )
 

@@ -17,7 +17,7 @@ import msgspec
 import zmq
 
 from edge.errors import ConfigurationError
-from edge.records import CameraStateName, Defect, Outcome, Reason
+from edge.records import CameraStateName, Defect, MaskReference, Outcome, Reason
 from edge.wire import Encoding
 
 # sun_path of a Unix socket; the kernel cuts or refuses longer ones.
@@ -96,16 +96,18 @@ class ViewResult(FromInspector, frozen=True):
     reason: Reason | None
     detail: str
     defects: tuple[Defect, ...]
+    defects_total: int
     scores: dict[str, float]
     tiles: int
     segmented: int
-    complete: bool
     timings_us: dict[str, int]
     height: int
     width: int
     encoding: Encoding
+    mask: MaskReference | None
+    """None when there is no mask."""
     payload: bytes
-    """Labels as edge.wire encodes them; empty when there is no mask."""
+    """Labels as edge.wire encodes them; empty when they are not to be sent."""
     sent_us: int
 
 

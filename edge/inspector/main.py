@@ -29,7 +29,7 @@ from edge.inspector.backend import Engine, open_engine
 from edge.inspector.buckets import bucket_sizes
 from edge.inspector.camera import make_camera
 from edge.inspector.capture import CameraThread
-from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection
+from edge.inspector.cascade import Cascade, DeadlinePassed
 from edge.inspector.link import (
     Answered,
     Begin,
@@ -46,13 +46,13 @@ from edge.inspector.link import (
 )
 from edge.inspector.parity import check_parity
 from edge.inspector.pictures import PicturePublisher
+from edge.inspector.results import picture_header, result_from_inspection, unknown_result
 from edge.inspector.slots import Ring, Slot, make_ring
 from edge.recipe import recipe_for_camera
-from edge.records import VERSION, Outcome, PictureHeader, Reason
+from edge.records import Reason
 from edge.rules import Recipe
 from edge.settings import CameraSettings, Station
 from edge.tiles import Grid
-from edge.wire import payload_from_labels
 from engines.contract import HEALTH, SCORES, TILES, Manifest
 
 T = TypeVar("T")
@@ -62,13 +62,14 @@ log = logging.getLogger("edge.inspector")
 _PR_SET_PDEATHSIG = 1
 # An idle inspector proves itself through the engines this often.
 _PROBE_MS = 500
+# An engine that stands the probe and still fails part after part is not believed either.
+_FAILURES_IN_A_ROW = 3
 
 
 def main() -> int:
     """Run one inspector; returns its exit code. Started by the station, never by hand."""
     spawn = msgspec.json.decode(sys.stdin.buffer.read(), type=Spawn)
     _die_with_parent(spawn.parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the station decides.
     logging.basicConfig(level=logging.INFO, format="edge-inspector: %(message)s")
     threading.excepthook = _end_with_any_thread
     cv2.setNumThreads(1)  # The engines have the cores; OpenCV's own pool would take them away.
@@ -94,6 +95,7 @@ class Inspector:
         self._to_station = to_station
         self._station = Station.model_validate_json(spawn.station)
         self._stopping = False
+        self._failures = 0
         self._took_ms: dict[str, int] = {}
 
     def run(self) -> None:
@@ -212,11 +214,15 @@ class Inspector:
     def _inspect(self, order: Inspect) -> None:
         slot = self._rings[order.camera].find(order.open_no, order.frame_no)
         if slot is None:
-            send(self._to_station, self._unknown(order, Reason.ENGINE, f"frame {order.frame_no} is in no slot"))
+            send(
+                self._to_station,
+                unknown_result(self._spawn.inspector, order, Reason.ENGINE, f"frame {order.frame_no} is in no slot"),
+            )
             return
         result = self._result(order, slot)
         late = Progress(inspector=self._spawn.inspector, part=order.part, stage="late")
         send(self._to_station, late if result is None else result)
+        self._count_failures(result)
 
     def _result(self, order: Inspect, slot: Slot) -> ViewResult | None:
         """Return what the cascade found; None when the deadline passed, since the station has answered by itself."""
@@ -224,81 +230,33 @@ class Inspector:
         try:
             found = self._cascades[order.camera].inspect(slot.canvas, self._recipes[order.camera], order.deadline_us)
         except InferenceFailed as error:
-            return self._unknown(order, Reason.ENGINE, str(error))
+            return unknown_result(self._spawn.inspector, order, Reason.ENGINE, str(error))
         except DeadlinePassed:
             return None
-        return self._found(order, slot, found, wait_us)
+        return result_from_inspection(self._spawn.inspector, order, slot, found, wait_us, self._station.max_mask_bytes)
 
-    def _found(self, order: Inspect, slot: Slot, found: Inspection, wait_us: int) -> ViewResult:
-        started_us = SYSTEM_CLOCK.now_us()
-        encoding, payload = payload_from_labels(found.labels)
-        sent_us = SYSTEM_CLOCK.now_us()
-        stages_us = {"capture": slot.capture_us, "wait": wait_us, **found.stages_us}
-        stages_us["assemble"] = stages_us.get("assemble", 0) + sent_us - started_us
-        return ViewResult(
-            inspector=self._spawn.inspector,
-            part=order.part,
-            camera=order.camera,
-            outcome=found.outcome,
-            reason=None,
-            detail="",
-            defects=found.defects,
-            scores=found.scores,
-            tiles=found.tiles,
-            segmented=found.segmented,
-            complete=found.complete,
-            timings_us=stages_us,
-            height=slot.canvas.region[0],
-            width=slot.canvas.region[1],
-            encoding=encoding,
-            payload=payload,
-            sent_us=sent_us,
-        )
+    def _count_failures(self, result: ViewResult | None) -> None:
+        """
+        After a failed inference, prove the engines before the next part.
 
-    def _unknown(self, order: Inspect, reason: Reason, detail: str) -> ViewResult:
-        return ViewResult(
-            inspector=self._spawn.inspector,
-            part=order.part,
-            camera=order.camera,
-            outcome=Outcome.UNKNOWN,
-            reason=reason,
-            detail=detail,
-            defects=(),
-            scores={},
-            tiles=0,
-            segmented=0,
-            complete=False,
-            timings_us={},
-            height=0,
-            width=0,
-            encoding="runs",
-            payload=b"",
-            sent_us=SYSTEM_CLOCK.now_us(),
-        )
+        Raises:
+            InferenceFailed: they do not stand the proof, or fail part after part; a new process must be started.
+        """
+        if result is None or result.reason is not Reason.ENGINE:
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures >= _FAILURES_IN_A_ROW:
+            raise InferenceFailed(f"{self._failures} parts in a row failed, the last one: {result.detail}")
+        self._probe()
 
     def _answered(self, answer: Answered) -> None:
         """Show the picture and free its slot: the part has its verdict."""
         ring = self._rings[answer.camera]
         slot = ring.find(answer.open_no, answer.frame_no)
         if slot is not None and slot.captured_us and self._pictures is not None:
-            self._pictures.offer(self._picture_header(answer, slot), slot.canvas.picture)
+            self._pictures.offer(picture_header(self._station.station, answer, slot), slot.canvas.picture)
         ring.release(answer.open_no, answer.frame_no)
-
-    def _picture_header(self, answer: Answered, slot: Slot) -> PictureHeader:
-        height, width = slot.canvas.region
-        return PictureHeader(
-            version=VERSION,
-            station=self._station.station,
-            camera=answer.camera,
-            epoch=answer.epoch,
-            seq=answer.seq,
-            part=answer.part,
-            outcome=answer.outcome,
-            source=slot.source,
-            height=height,
-            width=width,
-            encoding="jpeg",
-        )
 
     def _probe(self) -> None:
         """
@@ -320,6 +278,7 @@ class Inspector:
             thread.stop.set()
         if self._pictures is not None:
             self._pictures.stop()
+            self._pictures.join(timeout=1.0)
         for thread in self._threads.values():
             thread.join(timeout=1.0)
         self._classifier.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import sys
@@ -26,6 +25,7 @@ from edge.settings import Daemon, Station
 from edge.station.check import check
 from edge.station.loop import Loop
 from edge.station.publisher import Publisher
+from edge.station.reporter import Reporter
 from edge.station.supervisor import Supervisor
 from edge.station.systemd import Notifier, watchdog_period_s
 from edge.station.verdicts import Identity
@@ -60,7 +60,7 @@ def inspect(command: Daemon) -> int:
 
 def _serve(station: Station, run_dir: Path, notifier: Notifier, *, once: bool) -> int:
     # A new epoch at every start: without a journal nothing proves where the last run ended.
-    identity = Identity(station.station, secrets.randbits(48), station.max_mask_bytes)
+    identity = Identity(station.station, secrets.randbits(48))
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     publisher = Publisher(context, station)
     supervisor = Supervisor(context, station, run_dir, SYSTEM_CLOCK)
@@ -69,10 +69,9 @@ def _serve(station: Station, run_dir: Path, notifier: Notifier, *, once: bool) -
         identity,
         supervisor,
         publisher,
-        notifier,
+        Reporter(identity, publisher, notifier, SYSTEM_CLOCK, watchdog_period_s()),
         SYSTEM_CLOCK,
         Wakeup(publisher, supervisor, SYSTEM_CLOCK),
-        watchdog_s=watchdog_period_s(),
         once=once,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,20 +85,22 @@ def _serve(station: Station, run_dir: Path, notifier: Notifier, *, once: bool) -
 
 @contextlib.contextmanager
 def _run_dir(station: Station) -> Iterator[Path]:
-    """Yield the folder of the private sockets: as set, else a new one that is removed at the end."""
-    if station.run_dir is None:
-        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
-            yield Path(folder)
-        return
+    """
+    Yield a new folder for the private sockets, removed at the end.
+
+    Always a new one: ZeroMQ takes over the socket of another process without a word, and two stations that share a
+    folder would take each other's inspectors.
+    """
     try:
-        station.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if station.run_dir is not None:
+            station.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="edge-", dir=station.run_dir)
     except OSError as error:
         raise ConfigurationError(
             f"key 'run_dir' = {station.run_dir}: {error.strerror}; choose another folder"
         ) from error
-    if not os.access(station.run_dir, os.W_OK):
-        raise ConfigurationError(f"key 'run_dir' = {station.run_dir}: not writable; choose another folder")
-    yield station.run_dir
+    with folder as name:
+        yield Path(name)
 
 
 if __name__ == "__main__":

@@ -28,24 +28,23 @@ from edge.inspector.link import (
     ToStation,
     ViewResult,
 )
-from edge.records import VERSION, Audit, AuditEvent, CameraStatus, Outcome, Reason, StationState, Status
+from edge.records import CameraStatus, Outcome, Reason, StationState
 from edge.settings import Station
 from edge.station.parts import Part, Parts
 from edge.station.publisher import Publisher
+from edge.station.reporter import Reporter
 from edge.station.supervisor import Supervisor
-from edge.station.systemd import Notifier
 from edge.station.verdicts import Identity, mask_from_result, verdict_from_claim, view_from_result, view_without_result
 
 log = logging.getLogger("edge.station")
 
-_HEARTBEAT_US = 1_000_000
 # What a start may take: bundle, engines, parity and warm-up, on a slow machine.
 _START_LIMIT_S = 120.0
 # What is in hand when the station is stopped may still finish for so long.
 _STOP_LIMIT_US = 2_000_000
 # A flood of messages must not keep the loop from its deadlines.
 _MESSAGES_A_CYCLE = 64
-# A gap in the frame numbers is answered part by part; a larger one is a camera that counts anew.
+# A gap in the frame numbers is answered part by part; a larger one is told and answered with one part.
 _LARGEST_GAP = 1000
 _FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
 
@@ -58,8 +57,10 @@ class Loop:
         station: settings.
         identity: name and epoch in every message.
         wait: returns when something has come, at the latest at the monotonic time it is given [us].
-        watchdog_s: how often the service manager expects a sign of life.
         once: end when every source has ended and every verdict is out.
+
+    Attributes:
+        stop_requested: set by the signal handler; the next cycle begins to stop.
     """
 
     def __init__(
@@ -68,18 +69,17 @@ class Loop:
         identity: Identity,
         supervisor: Supervisor,
         publisher: Publisher,
-        notifier: Notifier,
+        reporter: Reporter,
         clock: Clock,
         wait: Callable[[int], None],
         *,
-        watchdog_s: float | None = None,
         once: bool = False,
     ) -> None:
         self._station = station
         self._identity = identity
         self._supervisor = supervisor
         self._publisher = publisher
-        self._notifier = notifier
+        self._reporter = reporter
         self._clock = clock
         self._wait = wait
         self._once = once
@@ -92,11 +92,8 @@ class Loop:
         self._listened = station.replay.start == "immediately"
         self._begun = False
         self._ever_ready = False
+        self._failure = ""
         self._proven_bundle: str | None = None
-        self._detail = "starting"
-        self._status_us = 0
-        self._watchdog_us = None if watchdog_s is None else round(watchdog_s * 1e6)
-        self._fed_us = 0
         self._stop_by_us: int | None = None
         self._ended = False
         self.stop_requested = False
@@ -117,33 +114,36 @@ class Loop:
         Raises:
             EdgeError: the start failed and ``start = "require"``; nothing was inspected.
         """
-        while not self._finished():
-            self.cycle()
-        self._end()
+        try:
+            while not self._finished():
+                self.cycle()
+        finally:
+            self._end()
         return 0
 
     def cycle(self) -> None:
         """Wait for the next event and handle everything that is due."""
         self._wait(self._due_us())
-        for _ in range(_MESSAGES_A_CYCLE):
-            message = self._supervisor.receive()
-            if message is None:
-                break
-            if message.inspector == self._supervisor.number:
-                self._handlers[type(message)](message)
+        self._hear()
         self._answer_late()
-        self._look_after_inspector()
-        self._serve_subscribers()
-        self._feed_watchdog()
         if self.stop_requested and self._stop_by_us is None:
             self._begin_stop()
+        self._look_after_inspector()
+        self._serve_subscribers()
+        self._reporter.feed_watchdog()
 
     def _due_us(self) -> int:
         """Return when something has to be done even if nothing comes."""
-        due = [self._status_us + _HEARTBEAT_US, self._parts.next_deadline_us(), self._supervisor.start_at_us]
-        if self._watchdog_us is not None:
-            due.append(self._fed_us + self._watchdog_us)
-        return min(us for us in [*due, self._stop_by_us] if us is not None)
+        due = [self._reporter.due_us(), self._parts.next_deadline_us(), self._supervisor.start_at_us, self._stop_by_us]
+        return min(us for us in due if us is not None)
+
+    def _hear(self) -> None:
+        for _ in range(_MESSAGES_A_CYCLE):
+            message = self._supervisor.receive()
+            if message is None:
+                return
+            if message.inspector == self._supervisor.number:
+                self._handlers[type(message)](message)
 
     # ---- parts -----------------------------------------------------------------------------------------------
 
@@ -163,24 +163,21 @@ class Loop:
     def _answer_gap(self, message: Captured) -> None:
         """Answer the parts whose frames never came; numbers of different opens are not comparable."""
         last = self._cameras[message.camera].last_frame
-        if last is None or self._last_open.get(message.camera) != message.open_no:
+        if last is None or self._last_open.get(message.camera) != message.open_no or message.frame_no == last + 1:
             return
-        if not 0 < message.frame_no - last <= _LARGEST_GAP:
-            log.warning("camera %s: frame %d follows %d: it counts anew", message.camera, message.frame_no, last)
+        if not last < message.frame_no <= last + _LARGEST_GAP:
+            text = (
+                f"camera {message.camera}: frame {message.frame_no} follows {last}; how many are missing is not known"
+            )
+            self._reporter.audit("numbers_jumped", None, text, None)
             return
         for number in range(last + 1, message.frame_no):
             part = self._trigger(message, number, str(number))
             self._unknown(part, Reason.MISSED, f"frame {number} of camera {message.camera} never came")
 
     def _trigger(self, message: Captured, frame_no: int, source: str) -> Part:
-        return self._parts.trigger(
-            message.camera,
-            message.open_no,
-            frame_no,
-            source,
-            message.t_us,
-            message.t_us + 1000 * self._station.budget_ms,
-        )
+        deadline_us = message.t_us + 1000 * self._station.budget_ms
+        return self._parts.trigger(message.camera, message.open_no, frame_no, source, message.t_us, deadline_us)
 
     def _on_result(self, message: ViewResult) -> None:
         watch = Stopwatch(self._clock)
@@ -190,9 +187,11 @@ class Loop:
             self._late(part)
             part = None
         if part is None:
-            self._audit("late_result", message.part, f"{message.camera}: result after the verdict", message.outcome)
+            text = f"{message.camera}: result after the verdict"
+            self._reporter.audit("late_result", message.part, text, message.outcome)
             return
-        self._supervisor.proved()
+        if message.outcome is not Outcome.UNKNOWN:
+            self._supervisor.proved()
         self._answer(part, message, message.outcome, message.reason, message.detail, watch)
 
     def _answer_late(self) -> None:
@@ -218,7 +217,7 @@ class Loop:
         if result is None:
             view = view_without_result(part, reason or Reason.ENGINE)
         else:
-            view = view_from_result(part, result, self._station.max_mask_bytes)
+            view = view_from_result(part, result)
         claim = self._parts.claim(part.number, outcome, reason, detail, view)
         if claim is None:
             return
@@ -236,48 +235,48 @@ class Loop:
     # ---- the inspector ---------------------------------------------------------------------------------------
 
     def _on_opening(self, message: Opening) -> None:
-        self._say(f"inspector {message.inspector}: {message.stage}")
+        self._reporter.say(f"inspector {message.inspector}: {message.stage}")
 
     def _on_ready(self, message: Ready) -> None:
         self._ready = message
         self._proven_bundle = message.bundle_hash
         took = ", ".join(f"{stage} {ms} ms" for stage, ms in message.took_ms.items())
         log.info("inspector %d: %s; parity: %s; %s", message.inspector, message.backend, message.parity, took)
-        self._became_ready()
+        self._advance()
 
     def _on_failed(self, message: Failed) -> None:
+        self._failure = message.text
         self._start_failed(message.text, message.exit_code)
 
     def _on_camera(self, message: CameraState) -> None:
         before = self._cameras[message.camera].state
         self._set_camera(message.camera, state=message.state, detail=message.text)
-        log.log(
-            logging.WARNING if message.state == "failed" else logging.INFO,
-            "camera %s: %s: %s", message.camera, message.state, message.text,
-        )  # fmt: skip
+        if message.state == "failed" and before == "open":
+            self._reporter.audit("camera_lost", None, message.text, None)
+        elif message.state != before:
+            log.info("camera %s: %s: %s", message.camera, message.state, message.text)
         if message.state == "failed":
-            if before == "open":
-                self._audit("camera_lost", None, message.text, None)
             self._start_failed(message.text, CameraError.exit_code)
-        self._became_ready()
+        self._advance()
 
-    def _became_ready(self) -> None:
+    def _advance(self) -> None:
+        """Take what can be taken next: ready when all is there; then, when somebody listens, frames."""
         if self._is_ready():
-            self._say("inspecting")
+            self._reporter.say("inspecting")
             if not self._ever_ready:
                 self._ever_ready = True
-                self._notifier.notify("READY=1", "STATUS=inspecting")
-        if self._ready is not None and self._listened and not self._begun:
+                self._reporter.ready()
+        # The first time, all cameras begin together; later, one that is lost does not hold up the others.
+        if self._ready is not None and self._ever_ready and self._listened and not self._begun:
             self._begun = self._supervisor.order(Begin())
         self._send_status()
 
     def _start_failed(self, text: str, exit_code: int) -> None:
         """End the station if it has never been ready and is told to require it; else say so and go on trying."""
-        if self._station.start == "require" and not self._ever_ready:
+        if self._station.start == "require" and not self._ever_ready and self._stop_by_us is None:
             self._supervisor.kill()
             raise _FAILURES.get(exit_code, EdgeError)(text)
-        log.error("%s", text)
-        self._say(text)
+        self._reporter.say(text)
 
     def _look_after_inspector(self) -> None:
         code = self._supervisor.ended()
@@ -286,26 +285,29 @@ class Loop:
         elif self._supervisor.running:
             limit_s = _START_LIMIT_S if self._ready is None else self._station.hang_s
             if self._supervisor.silent_s() > limit_s:
-                log.error("inspector %d: no sign of life for %.1f s: killed", self._supervisor.number, limit_s)
+                self._failure = f"inspector {self._supervisor.number}: no sign of life for {limit_s:g} s, killed"
                 self._supervisor.kill()
         elif self._start_is_due():
+            self._failure = ""
             self._supervisor.start(self._resume_from(), self._proven_bundle)
 
     def _inspector_ended(self, code: int) -> None:
         """Answer what was in its hands at once, and prepare its successor."""
-        text = f"inspector {self._supervisor.number} ended with code {code}"
+        # What it said last is still to be heard: frames it reported are parts, and its own reason is the best.
+        self._hear()
+        text = self._failure or f"inspector {self._supervisor.number} ended with code {code}"
+        self._supervisor.bury()
+        stopping = self._stop_by_us is not None
+        for part in self._parts.all_open():
+            self._unknown(part, Reason.STOPPED if stopping else Reason.ENGINE, text)
         self._ready = None
         self._begun = False
-        self._supervisor.bury()
-        for part in self._parts.all_open():
-            self._unknown(
-                part, *((Reason.STOPPED, "stopped") if self._stop_by_us is not None else (Reason.ENGINE, text))
-            )
+        self._last_open.clear()
         for name, camera in self._cameras.items():
             if camera.state != "ended":
                 self._set_camera(name, state="closed", detail=text)
-        if self._stop_by_us is None and not self._all_ended():
-            self._audit("inspector_lost", None, text, None)
+        if not stopping:
+            self._reporter.audit("inspector_lost", None, text, None)
             self._start_failed(text, EdgeError.exit_code)
         self._send_status()
 
@@ -320,33 +322,16 @@ class Loop:
 
     def _serve_subscribers(self) -> None:
         topics = self._publisher.subscriptions()
-        if any(b"verdict/".startswith(topic[:8]) for topic in topics) and not self._listened:
+        wanted = f"verdict/{self._identity.station}/".encode()
+        if not self._listened and any(wanted.startswith(topic) for topic in topics.results):
             self._listened = True
-            self._became_ready()
-        elif topics or self._clock.now_us() >= self._status_us + _HEARTBEAT_US:
+            self._advance()
+        elif topics.results or topics.masks or self._reporter.heartbeat_is_due():
             self._send_status()
 
     def _send_status(self) -> None:
-        self._status_us = self._clock.now_us()
-        self._publisher.status(
-            Status(
-                version=VERSION,
-                station=self._identity.station,
-                epoch=self._identity.epoch,
-                seq=self._parts.seq,
-                state=self._state(),
-                ready=self._is_ready(),
-                detail=self._detail,
-                inspector=self._supervisor.number,
-                start_ms={} if self._ready is None else self._ready.took_ms,
-                triggers=self._parts.triggers,
-                counts={outcome.value: count for outcome, count in self._parts.counts.items()},
-                open=self._parts.open,
-                cameras=tuple(self._cameras.values()),
-                sent_us=self._status_us,
-                utc_us=self._clock.utc_us(),
-            )
-        )
+        start_ms = {} if self._ready is None else self._ready.took_ms
+        self._reporter.status(self._state(), self._parts, self._cameras.values(), self._supervisor.number, start_ms)
 
     def _state(self) -> StationState:
         if self._ended:
@@ -358,58 +343,25 @@ class Loop:
         return "degraded" if self._ever_ready else "starting"
 
     def _is_ready(self) -> bool:
-        return (
-            self._ready is not None
-            and not self._ended
-            and self._stop_by_us is None
-            and all(camera.state in ("open", "ended") for camera in self._cameras.values())
-        )
-
-    def _say(self, text: str) -> None:
-        if text != self._detail:
-            self._detail = text
-            self._notifier.notify(f"STATUS={text}")
-
-    def _audit(self, event: AuditEvent, part: int | None, detail: str, outcome: Outcome | None) -> None:
-        log.warning("%s: %s", event, detail)
-        self._publisher.audit(
-            Audit(
-                version=VERSION,
-                station=self._identity.station,
-                epoch=self._identity.epoch,
-                seq=None,
-                part=part,
-                event=event,
-                detail=detail,
-                outcome=outcome,
-                sent_us=self._clock.now_us(),
-            )
-        )
-
-    def _feed_watchdog(self) -> None:
-        """Fed by completed cycles only, never by a timer of its own."""
-        if self._watchdog_us is not None and self._clock.now_us() >= self._fed_us + self._watchdog_us:
-            self._fed_us = self._clock.now_us()
-            self._notifier.notify("WATCHDOG=1")
+        cameras_ready = all(camera.state in ("open", "ended") for camera in self._cameras.values())
+        return self._ready is not None and self._stop_by_us is None and not self._ended and cameras_ready
 
     def _set_camera(self, name: str, **changes: Any) -> None:
         self._cameras[name] = msgspec.structs.replace(self._cameras[name], **changes)
 
     # ---- end -------------------------------------------------------------------------------------------------
 
-    def _all_ended(self) -> bool:
-        return all(camera.state == "ended" for camera in self._cameras.values())
-
     def _finished(self) -> bool:
         if self._stop_by_us is None:
-            return self._once and self._all_ended() and self._parts.open == 0
+            all_ended = all(camera.state == "ended" for camera in self._cameras.values())
+            return self._once and all_ended and self._parts.open == 0
         return not self._supervisor.running or self._clock.now_us() >= self._stop_by_us
 
     def _begin_stop(self) -> None:
         """Take no further part; what is in hand may finish."""
         self._stop_by_us = self._clock.now_us() + _STOP_LIMIT_US
-        self._say("stopping")
-        self._notifier.notify("STOPPING=1")
+        self._reporter.say("stopping")
+        self._reporter.stopping()
         self._supervisor.stop()
         self._send_status()
 
@@ -418,7 +370,7 @@ class Loop:
         for part in self._parts.all_open():
             self._unknown(part, Reason.STOPPED, "the station was stopped")
         self._ended = True
-        self._say("stopped")
+        self._reporter.say("stopped")
         self._supervisor.stop()
         self._send_status()
         self._supervisor.see_off()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import zmq
 
 from edge.endpoints import bind
@@ -13,6 +15,14 @@ from edge.wire import frames_from_message
 # Verdicts that may wait for one slow reader: minutes of a fast line, a few MB. Beyond it that reader loses some and
 # sees the gap in seq; the station never waits.
 _VERDICTS_WAITING = 20_000
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Topics that somebody has subscribed to, by endpoint; a topic is a prefix."""
+
+    results: list[bytes]
+    masks: list[bytes]
 
 
 class Publisher:
@@ -47,20 +57,23 @@ class Publisher:
     def audit(self, audit: Audit) -> None:
         self.results.send_multipart(frames_from_message(audit))
 
-    def subscriptions(self) -> list[bytes]:
-        """Return the topics subscribed to since the last call, on either socket."""
-        topics = []
-        for reader in (self.results, self.masks):
-            while reader.poll(0):
-                event = reader.recv()
-                if event[:1] == b"\x01":
-                    topics.append(event[1:])
-        return topics
+    def subscriptions(self) -> Topics:
+        """Return the topics subscribed to since the last call."""
+        return Topics(_subscribed(self.results), _subscribed(self.masks))
 
     def close(self, linger_ms: int) -> None:
         """Close both; what still waits for a reader is given so long."""
         self.results.close(linger_ms)
         self.masks.close(linger_ms)
+
+
+def _subscribed(publisher: zmq.Socket[bytes]) -> list[bytes]:
+    topics = []
+    while publisher.poll(0):
+        event = publisher.recv()
+        if event[:1] == b"\x01":
+            topics.append(event[1:])
+    return topics
 
 
 def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:

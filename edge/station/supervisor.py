@@ -1,7 +1,9 @@
-"""The inspector process seen from the station: started, watched, killed and started again, never waited for."""
+"""The inspector process seen from the station: started, watched, killed, started again; waited for only at the end."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -11,8 +13,20 @@ import msgspec
 import zmq
 
 from edge.clock import Clock
-from edge.inspector.link import Spawn, Stop, ToInspector, ToStation, endpoints, receive_from_inspector, send
+from edge.inspector.link import (
+    CameraState,
+    Captured,
+    Spawn,
+    Stop,
+    ToInspector,
+    ToStation,
+    endpoints,
+    receive_from_inspector,
+    send,
+)
 from edge.settings import Station
+
+log = logging.getLogger("edge.station")
 
 # Orders that may wait for a hung inspector: more than there can be frames in slots.
 _ORDERS_WAITING = 10_000
@@ -38,6 +52,7 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._orders: zmq.Socket[bytes] | None = None
         self._failures = 0
+        self._killed = False
         self.number = 0
         self.inbox: zmq.Socket[bytes] | None = None
         self.alive_fd = -1
@@ -49,9 +64,11 @@ class Supervisor:
         return self._process is not None
 
     def start(self, resume_from: dict[str, int], proven_bundle: str | None) -> None:
-        """Start the next inspector; it says on ``inbox`` how it gets on."""
+        """Start the next inspector; it says on ``inbox`` how it gets on. One that cannot be started has ended."""
         self.number += 1
         self.start_at_us = None
+        self.heard_us = self._clock.now_us()
+        self._killed = False
         to_inspector, to_station = endpoints(self._run_dir, self.number)
         self._orders = self._context.socket(zmq.PUSH)
         self._orders.sndhwm = _ORDERS_WAITING
@@ -69,19 +86,38 @@ class Supervisor:
             resume_from=resume_from,
             proven_bundle=proven_bundle,
         )
-        self._process = subprocess.Popen([sys.executable, "-m", "edge.inspector.main"], stdin=subprocess.PIPE)
-        assert self._process.stdin is not None
-        with self._process.stdin as stdin:
-            stdin.write(msgspec.json.encode(spawn))
+        try:
+            self._spawn(msgspec.json.encode(spawn))
+        except OSError as error:
+            log.error("inspector %d cannot be started: %s", self.number, error)
+            self._forget()
+
+    def _spawn(self, told: bytes) -> None:
+        # Isolated: a module in the working directory must not stand in for one of the library's. A session of its own:
+        # Ctrl-C in a terminal is for the station, which sees the inspector off.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "edge.inspector.main"], stdin=subprocess.PIPE, start_new_session=True
+        )
         self.alive_fd = os.pidfd_open(self._process.pid)
-        self.heard_us = self._clock.now_us()
+        assert self._process.stdin is not None
+        # One that is dead already cannot be told; its end is noticed like any other.
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(told)
 
     def receive(self) -> ToStation | None:
         """Return the next message of the present inspector, None when there is none."""
         if self.inbox is None or not self.inbox.poll(0):
             return None
-        self.heard_us = self._clock.now_us()
-        return receive_from_inspector(self.inbox)
+        try:
+            message = receive_from_inspector(self.inbox)
+        except msgspec.DecodeError as error:
+            log.error("inspector %d speaks another version (%s); it is replaced", self.number, error)
+            self.kill()
+            return None
+        # A camera's thread lives on beside a hung engine: only the engine thread's word is a sign of life.
+        if not isinstance(message, (Captured, CameraState)):
+            self.heard_us = self._clock.now_us()
+        return message
 
     def order(self, message: ToInspector) -> bool:
         """Send an order; False when there is nobody to take it."""
@@ -116,7 +152,9 @@ class Supervisor:
         self.bury()
 
     def kill(self) -> None:
-        if self._process is not None:
+        """Kill the inspector; its end is seen later, like any other. Killing it again does nothing."""
+        if self._process is not None and not self._killed:
+            self._killed = True
             self._process.kill()
 
     def ended(self) -> int | None:
@@ -124,11 +162,15 @@ class Supervisor:
         return None if self._process is None else self._process.poll()
 
     def bury(self) -> None:
-        """Forget an ended inspector and set the time of the next start: at once, then with a doubling pause."""
-        assert self._process is not None
-        self._process.wait()
+        """Forget an inspector that has ended and set when the next starts: at once, then with a doubling pause."""
+        if self._process is not None:
+            self._process.wait()
+        self._forget()
+
+    def _forget(self) -> None:
         self._process = None
-        os.close(self.alive_fd)
+        if self.alive_fd >= 0:
+            os.close(self.alive_fd)
         self.alive_fd = -1
         for link in (self._orders, self.inbox):
             if link is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.inspector.link import Ready, ViewResult
-from edge.records import VERSION, MaskHeader, MaskReference, Mode, Outcome, Reason, Verdict, View
+from edge.records import VERSION, MaskHeader, Mode, Outcome, Reason, Verdict, View
 from edge.station.parts import Claim, Part
-from edge.wire import sha256
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,6 @@ class Identity:
 
     station: str
     epoch: int
-    max_mask_bytes: int
 
 
 def view_without_result(part: Part, reason: Reason) -> View:
@@ -28,6 +26,7 @@ def view_without_result(part: Part, reason: Reason) -> View:
         outcome=Outcome.UNKNOWN,
         reason=reason,
         defects=(),
+        defects_total=0,
         scores={},
         tiles=0,
         segmented=0,
@@ -36,7 +35,7 @@ def view_without_result(part: Part, reason: Reason) -> View:
     )
 
 
-def view_from_result(part: Part, result: ViewResult, max_mask_bytes: int) -> View:
+def view_from_result(part: Part, result: ViewResult) -> View:
     return View(
         camera=part.camera,
         frame=part.frame_no,
@@ -44,11 +43,12 @@ def view_from_result(part: Part, result: ViewResult, max_mask_bytes: int) -> Vie
         outcome=result.outcome,
         reason=result.reason,
         defects=result.defects,
+        defects_total=result.defects_total,
         scores=result.scores,
         tiles=result.tiles,
         segmented=result.segmented,
         timings_us=result.timings_us,
-        mask=_mask_reference(result, max_mask_bytes),
+        mask=result.mask,
     )
 
 
@@ -111,15 +111,4 @@ def mask_from_result(
         class_names=class_names,
         sha256=reference.sha256,
         complete=reference.complete,
-    )
-
-
-def _mask_reference(result: ViewResult, max_mask_bytes: int) -> MaskReference | None:
-    if not result.payload:
-        return None
-    return MaskReference(
-        bytes=len(result.payload),
-        sha256=sha256(result.payload),
-        complete=result.complete,
-        sent=len(result.payload) <= max_mask_bytes,
     )

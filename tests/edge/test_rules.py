@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edge.records import Defect, Outcome
-from edge.rules import Box, Recipe, defects_from_labels, outcome_from_defects
-from tests.support.records import defect, limits, recipe
+from edge.rules import MOST_DEFECTS, Box, Findings, Recipe, findings_from_labels, outcome_from_findings
+from tests.support.records import limits, recipe
 
 sides = st.integers(1, 14)
 
@@ -23,6 +23,12 @@ def cases(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     labels = draw(arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 2])))
     confidence = draw(arrays.arrays(np.uint8, shape, elements=st.integers(0, 255)))
     return labels, confidence
+
+
+def defects_from_labels(
+    labels: NDArray[np.uint8], confidence: NDArray[np.uint8], used: Recipe, within: Box
+) -> tuple[Defect, ...]:
+    return findings_from_labels(labels, confidence, used, within).defects
 
 
 def whole(labels: NDArray[np.uint8]) -> Box:
@@ -112,9 +118,10 @@ def test_a_defect_counts_from_its_limits_on(min_area_px: float, min_peak: float,
     labels[2:4, 3:6] = 1
     confidence = labels * 200
     limited = recipe(limits("pits", min_area_px=min_area_px, min_peak=min_peak), limits("cracks"))
-    (found,) = defects_from_labels(labels, confidence, limited, whole(labels))
-    assert found.counts is counts
-    assert outcome_from_defects((found,), limited) is (Outcome.REJECT if counts else Outcome.PASS)
+    found = findings_from_labels(labels, confidence, limited, whole(labels))
+    assert [defect.counts for defect in found.defects] == [counts]
+    assert found.counting == (int(counts), 0)
+    assert outcome_from_findings(found, limited) is (Outcome.REJECT if counts else Outcome.PASS)
 
 
 def test_full_confidence_reaches_a_peak_of_one() -> None:
@@ -145,24 +152,34 @@ def test_area_in_mm2_follows_the_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "outcome"),
+    ("counting", "outcome"),
     [
-        ([], Outcome.PASS),
-        (["pits", "pits"], Outcome.PASS),
-        (["pits", "pits", "pits"], Outcome.REJECT),
-        (["cracks"], Outcome.REJECT),
-        (["pits", "pits", "cracks"], Outcome.REJECT),
+        ((), Outcome.PASS),
+        ((0, 0), Outcome.PASS),
+        ((2, 0), Outcome.PASS),
+        ((3, 0), Outcome.REJECT),
+        ((0, 1), Outcome.REJECT),
+        ((2, 1), Outcome.REJECT),
     ],
 )
-def test_a_class_may_have_so_many(names: list[str], outcome: Outcome) -> None:
+def test_a_class_may_have_so_many(counting: tuple[int, ...], outcome: Outcome) -> None:
     """max_count is judged class by class: one more is a REJECT."""
     two_pits = recipe(limits("pits", max_count=2), limits("cracks", max_count=0))
-    assert outcome_from_defects(tuple(defect(name=name) for name in names), two_pits) is outcome
+    findings = Findings(defects=(), total=sum(counting), counting=counting)
+    assert outcome_from_findings(findings, two_pits) is outcome
 
 
-def test_what_does_not_count_is_not_counted() -> None:
-    """Any number of small regions is a PASS."""
-    assert outcome_from_defects(tuple(defect(counts=False) for _ in range(50)), recipe()) is Outcome.PASS
+def test_a_picture_full_of_noise_is_judged_whole_and_described_in_part() -> None:
+    """Of very many defects the largest are described; all of them are counted, also those that are not described."""
+    labels = np.zeros((100, 100), np.uint8)
+    labels[::2, ::2] = 1
+    labels[0:3, 0:3] = 1
+    noisy = recipe(limits("pits", max_count=2000))
+    found = findings_from_labels(labels, labels, noisy, whole(labels))
+    assert found.total == found.counting[0] == 2500 - 3
+    assert len(found.defects) == MOST_DEFECTS
+    assert found.defects[0].area_px == 9
+    assert outcome_from_findings(found, noisy) is Outcome.REJECT
 
 
 def test_the_recipe_hash_tells_every_value_apart() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 from edge.inspector.link import CameraState, Captured, Ready, ToInspector, ToStation, ViewResult
-from edge.records import Audit, MaskHeader, Outcome, Reason, Status, Verdict
+from edge.records import Audit, MaskHeader, MaskReference, Outcome, Reason, Status, Verdict
 from edge.settings import Station
 from edge.station.loop import Loop
+from edge.station.publisher import Topics
+from edge.station.reporter import Reporter
 from edge.station.verdicts import Identity
+from edge.wire import sha256
 
 START_US = 1_000_000_000
 
@@ -92,7 +95,7 @@ class RecordingPublisher:
         self.masks: list[tuple[MaskHeader, bytes]] = []
         self.statuses: list[Status] = []
         self.audits: list[Audit] = []
-        self.topics: list[bytes] = []
+        self.topics = Topics([], [])
 
     def verdict(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
@@ -106,8 +109,8 @@ class RecordingPublisher:
     def audit(self, audit: Audit) -> None:
         self.audits.append(audit)
 
-    def subscriptions(self) -> list[bytes]:
-        topics, self.topics = self.topics, []
+    def subscriptions(self) -> Topics:
+        topics, self.topics = self.topics, Topics([], [])
         return topics
 
 
@@ -129,15 +132,15 @@ class Bench:
         self.supervisor = FakeSupervisor(self.clock)
         self.publisher = RecordingPublisher()
         self.notifier = RecordingNotifier()
+        identity = Identity("line1", epoch=77)
         self.loop = Loop(
             self.station,
-            Identity("line1", epoch=77, max_mask_bytes=self.station.max_mask_bytes),
+            identity,
             self.supervisor,  # type: ignore[arg-type]
             self.publisher,  # type: ignore[arg-type]
-            self.notifier,  # type: ignore[arg-type]
+            Reporter(identity, self.publisher, self.notifier, self.clock, watchdog_s=2.0),  # type: ignore[arg-type]
             self.clock,
             wait=lambda due_us: None,
-            watchdog_s=2.0,
             once=once,
         )
 
@@ -208,14 +211,17 @@ class Bench:
             reason=reason,
             detail="" if reason is None else "as told",
             defects=(),
+            defects_total=0,
             scores={},
             tiles=1,
             segmented=0,
-            complete=True,
             timings_us={},
             height=2,
             width=2,
             encoding="runs",
+            mask=MaskReference(bytes=len(payload), sha256=sha256(payload), complete=True, sent=True)
+            if payload
+            else None,
             payload=payload,
             sent_us=self.clock.now_us(),
         )

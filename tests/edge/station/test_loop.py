@@ -7,6 +7,7 @@ import pytest
 from edge.errors import BundleError, CameraError
 from edge.inspector.link import Answered, Begin, Failed, Inspect
 from edge.records import Outcome, Reason
+from edge.station.publisher import Topics
 from tests.support.station import Bench
 
 
@@ -170,10 +171,10 @@ def test_nothing_begins_before_the_first_subscriber() -> None:
     """With replay.start = first-subscriber, frames are taken when somebody listens to verdicts, not to masks."""
     bench = Bench(replay={"start": "first-subscriber"})
     bench.get_ready()
-    bench.publisher.topics = [b"status/", b"mask/"]
+    bench.publisher.topics = Topics([b"status/", b"verdict/line10/"], [b"mask/", b""])
     bench.loop.cycle()
     assert not [o for o in bench.supervisor.orders if isinstance(o, Begin)]
-    bench.publisher.topics = [b"verdict/line1/"]
+    bench.publisher.topics = Topics([b"verdict/"], [])
     bench.loop.cycle()
     assert len([o for o in bench.supervisor.orders if isinstance(o, Begin)]) == 1
 
@@ -183,7 +184,7 @@ def test_a_new_subscription_is_answered_by_a_heartbeat() -> None:
     bench = Bench()
     bench.get_ready()
     before = len(bench.publisher.statuses)
-    bench.publisher.topics = [b"mask/"]
+    bench.publisher.topics = Topics([], [b"mask/"])
     bench.loop.cycle()
     assert len(bench.publisher.statuses) == before + 1
 
@@ -265,3 +266,93 @@ def test_the_service_manager_is_fed_by_cycles() -> None:
         bench.after(1000)
     assert bench.notifier.states.count("READY=1") == 1
     assert 2 <= bench.notifier.states.count("WATCHDOG=1") <= 4
+
+
+def test_what_a_dead_inspector_had_reported_is_still_heard() -> None:
+    """A frame and a result that were on their way when it died are a part and its verdict, not lost."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    bench.supervisor.inbox.extend([bench.result(1, Outcome.REJECT), bench.captured(2)])
+    for _ in range(70):  # More than one cycle reads.
+        bench.supervisor.inbox.appendleft(bench.camera("cam1", "open"))
+    bench.supervisor.die(-9)
+    bench.loop.cycle()
+    assert _answers(bench) == [(1, Outcome.REJECT, None), (2, Outcome.UNKNOWN, Reason.ENGINE)]
+
+
+def test_verdicts_of_a_dead_inspector_still_name_bundle_and_recipe() -> None:
+    """A part was to be inspected with them, whatever became of the inspector."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    bench.supervisor.die(-9)
+    bench.loop.cycle()
+    assert bench.publisher.verdicts[0].bundle_hash == "b" * 64
+    assert bench.publisher.verdicts[0].recipe_hash == "r" * 64
+
+
+def test_numbers_of_two_inspectors_are_not_compared() -> None:
+    """A camera with a counter of its own goes on counting while no inspector runs: that is no gap we can answer."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1), bench.result(1))
+    bench.supervisor.die(-9)
+    bench.loop.cycle()
+    bench.get_ready()
+    bench.hear(bench.captured(50))
+    assert len(bench.publisher.verdicts) == 1
+
+
+@pytest.mark.parametrize("number", [5000, 1])
+def test_a_jump_that_cannot_be_counted_is_told(number: int) -> None:
+    """Numbers that run back or very far ahead are an audit event, not thousands of verdicts."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(7))
+    bench.hear(bench.captured(number))
+    assert [a.event for a in bench.publisher.audits] == ["numbers_jumped"]
+    assert not bench.publisher.verdicts
+
+
+def test_no_camera_begins_before_all_are_open() -> None:
+    """Else a start that is required and fails would leave parts behind."""
+    bench = Bench(cameras=("cam1", "cam2"))
+    bench.loop.cycle()
+    bench.hear(bench.ready(), bench.camera("cam1", "open"))
+    assert not [o for o in bench.supervisor.orders if isinstance(o, Begin)]
+    bench.hear(bench.camera("cam2", "open"))
+    assert len([o for o in bench.supervisor.orders if isinstance(o, Begin)]) == 1
+
+
+def test_a_lost_camera_does_not_hold_up_the_others_after_a_restart() -> None:
+    """The second inspector begins as soon as it is proven."""
+    bench = Bench(cameras=("cam1", "cam2"))
+    bench.get_ready()
+    bench.supervisor.die(-9)
+    bench.loop.cycle()
+    bench.loop.cycle()
+    bench.hear(bench.ready(), bench.camera("cam1", "open"), bench.camera("cam2", "failed", "unplugged"))
+    assert len([o for o in bench.supervisor.orders if isinstance(o, Begin)]) == 2
+    assert not bench.publisher.statuses[-1].ready
+
+
+def test_a_failed_start_still_says_stopped() -> None:
+    """Whoever listens learns that the station is gone, and every part has its verdict."""
+    bench = Bench()
+    bench.loop.cycle()
+    bench.supervisor.inbox.append(Failed(inspector=1, exit_code=3, text="as told"))
+    with pytest.raises(BundleError):
+        bench.loop.run()
+    assert bench.publisher.statuses[-1].state == "stopped"
+
+
+def test_the_inspectors_own_reason_is_told_not_its_exit_code() -> None:
+    """With start = wait the status keeps the line that says what to mend."""
+    bench = Bench(start="wait")
+    bench.loop.cycle()
+    bench.hear(Failed(inspector=1, exit_code=3, text="as told"))
+    bench.supervisor.die(3)
+    bench.supervisor.start_at_us = None
+    bench.loop.cycle()
+    assert bench.publisher.statuses[-1].detail == "as told"

@@ -1,0 +1,108 @@
+"""What the station says of itself: heartbeat, audit, and the word to the service manager."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from edge.clock import Clock
+from edge.records import VERSION, Audit, AuditEvent, CameraStatus, Outcome, StationState, Status
+from edge.station.parts import Parts
+from edge.station.publisher import Publisher
+from edge.station.systemd import Notifier
+from edge.station.verdicts import Identity
+
+log = logging.getLogger("edge.station")
+
+HEARTBEAT_US = 1_000_000
+
+
+class Reporter:
+    """
+    Attributes:
+        detail: one line for people, in each heartbeat and in the service manager's status.
+    """
+
+    def __init__(
+        self, identity: Identity, publisher: Publisher, notifier: Notifier, clock: Clock, watchdog_s: float | None
+    ) -> None:
+        self._identity = identity
+        self._publisher = publisher
+        self._notifier = notifier
+        self._clock = clock
+        self._watchdog_us = None if watchdog_s is None else round(watchdog_s * 1e6)
+        self._status_us = 0
+        self._fed_us = 0
+        self.detail = "starting"
+
+    def due_us(self) -> int:
+        """Return when the next heartbeat or sign of life is due."""
+        heartbeat_us = self._status_us + HEARTBEAT_US
+        return heartbeat_us if self._watchdog_us is None else min(heartbeat_us, self._fed_us + self._watchdog_us)
+
+    def heartbeat_is_due(self) -> bool:
+        return self._clock.now_us() >= self._status_us + HEARTBEAT_US
+
+    def say(self, detail: str) -> None:
+        """Change the line for people."""
+        if detail != self.detail:
+            self.detail = detail
+            self._notifier.notify(f"STATUS={detail}")
+
+    def ready(self) -> None:
+        self._notifier.notify("READY=1")
+
+    def stopping(self) -> None:
+        self._notifier.notify("STOPPING=1")
+
+    def feed_watchdog(self) -> None:
+        """Called by completed cycles only, never by a timer of its own."""
+        if self._watchdog_us is not None and self._clock.now_us() >= self._fed_us + self._watchdog_us:
+            self._fed_us = self._clock.now_us()
+            self._notifier.notify("WATCHDOG=1")
+
+    def status(
+        self,
+        state: StationState,
+        parts: Parts,
+        cameras: Iterable[CameraStatus],
+        inspector: int,
+        start_ms: dict[str, int],
+    ) -> None:
+        """Publish the heartbeat now."""
+        self._status_us = self._clock.now_us()
+        self._publisher.status(
+            Status(
+                version=VERSION,
+                station=self._identity.station,
+                epoch=self._identity.epoch,
+                seq=parts.seq,
+                state=state,
+                ready=state == "ready",
+                detail=self.detail,
+                inspector=inspector,
+                start_ms=start_ms,
+                triggers=parts.triggers,
+                counts={outcome.value: count for outcome, count in parts.counts.items()},
+                open=parts.open,
+                cameras=tuple(cameras),
+                sent_us=self._status_us,
+                utc_us=self._clock.utc_us(),
+            )
+        )
+
+    def audit(self, event: AuditEvent, part: int | None, detail: str, outcome: Outcome | None) -> None:
+        """Publish and log what must be seen but is no verdict."""
+        log.warning("%s: %s", event, detail)
+        self._publisher.audit(
+            Audit(
+                version=VERSION,
+                station=self._identity.station,
+                epoch=self._identity.epoch,
+                part=part,
+                event=event,
+                detail=detail,
+                outcome=outcome,
+                sent_us=self._clock.now_us(),
+            )
+        )
