@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from edge.client import Event, Mask
 from edge.commandline import run
@@ -26,7 +27,7 @@ from edge.errors import ConfigurationError
 from edge.records import Outcome, Status, Verdict
 from edge.rig import Rig
 from edge.settings import DEMO_BUNDLE
-from edge.subscribe import Board, Keeper
+from edge.subscribe import Board, Keeper, picture_path
 from edge.synthetic import CLASS_NAMES, Strip
 
 _OVERVIEW_ROWS = 6
@@ -86,6 +87,8 @@ def show(command: Demo) -> int:
             for reader in (tally.take, board.take, keeper.take):
                 reader(event)
         keeper.drain(rig.subscriber)
+    # The live table leaves its last line open where there is no terminal.
+    console.line(1 if console.is_terminal else 2)
     _summarise(command, tally, console)
     return 0
 
@@ -110,19 +113,34 @@ def _settings(command: Demo) -> dict[str, object]:
 def _summarise(command: Demo, tally: Tally, console: Console) -> None:
     strip = Strip(command.seed, command.defect_share)
     truth = {v.part: strip.frame(v.views[0].frame or 0).labels for v in tally.verdicts}
+    # Headings of their own: the title of a table is wrapped to the width of its columns.
+    console.print("verdicts against the truth", style="italic")
     console.print(_truth_table(tally.verdicts, truth))
+    console.print("masks received, Dice on the frames that have the class", style="italic")
     console.print(_dice_table(tally, truth))
-    console.print(_speed_line(tally))
-    starts = ", ".join(f"{stage} {ms / 1000:.1f} s" for stage, ms in tally.start_ms.items())
-    console.print(f"start: {starts}; first verdict after {tally.first_s or 0:.1f} s")
+    console.print(_figures(command, tally))
+
+
+def _figures(command: Demo, tally: Tally) -> Table:
+    """What was measured and where the pictures are, a line each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _speed(tally).items():
+        table.add_row(name, Text(text))
+    starts = ", ".join(f"{stage} {ms / 1000:.1f}" for stage, ms in tally.start_ms.items())
+    table.add_row("start [s]", Text(starts))
+    table.add_row("", Text(f"first verdict after {tally.first_s or 0:.1f} s"))
+    table.add_row("pictures", Text(f"{command.out / 'pictures'}"))
     overview = _overview(command.out, tally.verdicts)
     if overview is not None:
-        console.print(f"pictures in {command.out}/pictures, the best look first: {overview}")
+        table.add_row("best look", Text(str(overview)))
+    return table
 
 
 def _truth_table(verdicts: list[Verdict], truth: dict[int, NDArray[np.uint8]]) -> Table:
     counts = Counter((bool(truth[v.part].any()), v.outcome) for v in verdicts)
-    table = Table(title="verdicts against the truth", title_justify="left")
+    table = Table()
     for heading in ("frame is", *(outcome.value for outcome in Outcome)):
         table.add_column(heading, justify="left" if heading == "frame is" else "right")
     for defective, name in ((True, "defective"), (False, "sound")):
@@ -131,7 +149,7 @@ def _truth_table(verdicts: list[Verdict], truth: dict[int, NDArray[np.uint8]]) -
 
 
 def _dice_table(tally: Tally, truth: dict[int, NDArray[np.uint8]]) -> Table:
-    table = Table(title="masks received, Dice on the frames that have the class", title_justify="left")
+    table = Table()
     for heading in ("class", "frames", "Dice"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
     for class_id, name in enumerate(CLASS_NAMES, start=1):
@@ -148,24 +166,28 @@ def _dice(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
     return float(2 * (found & true).sum() / (found.sum() + true.sum()))
 
 
-def _speed_line(tally: Tally) -> str:
+def _speed(tally: Tally) -> dict[str, str]:
     latency_ms = [(v.published_us - v.trigger_us) / 1000 for v in tally.verdicts]
     p50, p99 = np.percentile(latency_ms, [50, 99])
     span_s = (tally.verdicts[-1].published_us - tally.verdicts[0].published_us) / 1e6
     rate = (len(tally.verdicts) - 1) / span_s if span_s else float("nan")
-    return (
-        f"{len(tally.verdicts)} verdicts, {rate:.1f} frames/s; trigger to published p50 {p50:.1f} ms, p99 {p99:.1f} ms"
-    )
+    return {
+        "verdicts": f"{len(tally.verdicts)}, {rate:.1f} frames/s",
+        "latency": f"trigger to published p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+    }
 
 
 def _overview(out: Path, verdicts: list[Verdict]) -> Path | None:
     """Stack the most telling pictures of rejects: one of each class first."""
-    by_class: dict[str, list[int]] = {}
+    by_class: dict[str, list[Path]] = {}
     for verdict in verdicts:
-        if verdict.outcome is Outcome.REJECT and (out / "pictures" / f"{verdict.seq:06d}.png").exists():
-            by_class.setdefault(verdict.views[0].defects[0].name, []).append(verdict.seq)
-    chosen = [seqs[turn] for turn in range(_OVERVIEW_ROWS) for seqs in by_class.values() if turn < len(seqs)]
-    rows = [_scaled(out / "pictures" / f"{seq:06d}.png") for seq in chosen[:_OVERVIEW_ROWS]]
+        view = verdict.views[0]
+        picture = picture_path(out, verdict.epoch, verdict.seq, view.camera)
+        if verdict.outcome is Outcome.REJECT and picture.exists():
+            by_class.setdefault(view.defects[0].name, []).append(picture)
+    turns = range(_OVERVIEW_ROWS)
+    chosen = [found[turn] for turn in turns for found in by_class.values() if turn < len(found)]
+    rows = [_scaled(picture) for picture in chosen[:_OVERVIEW_ROWS]]
     if not rows:
         return None
     path = out / "overview.png"

@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import cv2
 import msgspec
@@ -32,6 +32,8 @@ from edge.records import Audit, MaskHeader, Outcome, PictureHeader, Status, Verd
 # (epoch, seq), and with the camera: sequence numbers begin anew with each epoch.
 _Verdict: TypeAlias = tuple[int, int]
 _View: TypeAlias = tuple[int, int, str]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 _PLAIN = re.compile(r"(?!\.)[\w .,()\[\]+=@-]+")
 _NOT_PLAIN = re.compile(r"[^\w .,()\[\]+=@-]")
@@ -77,9 +79,11 @@ def watch(command: Subscribe) -> int:
         if command.lines:
             _watch(command, subscriber, keeper, _print_line)
             return 0
-        board = Board()
-        with Live(board.table(), console=Console(), refresh_per_second=8, get_renderable=board.table):
+        board, console = Board(), Console()
+        with Live(board.table(), console=console, refresh_per_second=8, get_renderable=board.table):
             _watch(command, subscriber, keeper, board.take)
+        if not console.is_terminal:  # The live table leaves its last line open there.
+            console.line()
     return 0
 
 
@@ -168,7 +172,7 @@ class Board:
         if not self._latency_ms:
             return counts
         p50, p99 = np.percentile(list(self._latency_ms), [50, 99])
-        return f"{counts}  lost {self._lost}  trigger to here p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        return f"{counts}  lost {self._lost}\ntrigger to here p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
 
 class Keeper:
@@ -223,9 +227,9 @@ class Keeper:
         for view in self._drawable():
             if view in self._masks or not _sends_mask(self._verdicts[view[:2]], view[2]):
                 self._draw(view)
-        for waiting in (self._verdicts, self._masks, self._pictures):
-            while len(waiting) > _PAIRS_WAITING:
-                waiting.pop(next(iter(waiting)))
+        _forget_oldest(self._verdicts)
+        _forget_oldest(self._masks)
+        _forget_oldest(self._pictures)
 
     def _draw(self, view: _View) -> None:
         picture, labels = self._pictures.pop(view), self._masks.get(view)
@@ -240,6 +244,11 @@ class Keeper:
 def picture_path(folder: Path, epoch: int, seq: int, camera: str) -> Path:
     """Return where a Keeper of *folder* puts the picture of *camera* that belongs to verdict *seq* of *epoch*."""
     return folder / "pictures" / f"{epoch:012x}-{seq:06d}-{_file_name(camera)}.png"
+
+
+def _forget_oldest(waiting: dict[_Key, _Value]) -> None:
+    while len(waiting) > _PAIRS_WAITING:
+        waiting.pop(next(iter(waiting)))
 
 
 def _mask_path(folder: Path, header: MaskHeader) -> Path:

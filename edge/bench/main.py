@@ -99,7 +99,7 @@ def measure(command: Bench) -> int:
         seen = _station_round(command, bundle.manifest.format)
         rounds.append(_round(seen, _bare_round(command, bundle, seen)))
         verdicts += seen
-        console.print(f"round {number + 1} of {command.rounds}: {_round_line(rounds[-1])}", highlight=False)
+        console.print(f"round {number + 1}/{command.rounds}: {_round_line(rounds[-1])}", highlight=False)
     report = Report(
         machine=machine(),
         backend=f"{command.backend} {command.precision}, {command.threads} threads",
@@ -126,7 +126,7 @@ def machine() -> str:
 
 
 def _station_round(command: Bench, format_: PixelFormat) -> list[Verdict]:
-    with Rig(_settings(command, format_)) as rig:
+    with Rig(station_settings(command, format_)) as rig:
         verdicts = [event for event in rig.events() if isinstance(event, Verdict)]
     if not verdicts:
         raise EdgeError("the station gave no verdict; is the source empty?")
@@ -150,7 +150,8 @@ def _round(verdicts: list[Verdict], bare_s: float) -> Round:
     )
 
 
-def _settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
+def station_settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
+    """Return the settings tree of the station to measure, for a bundle that takes *format_*."""
     if command.source is None:
         source: dict[str, Any] = {
             "kind": "synthetic", "frames": command.frames, "defect_share": command.defect_share,
@@ -178,8 +179,8 @@ def _settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
 
 def _round_line(row: Round) -> str:
     return (
-        f"{row.frames_per_s:.1f} frames/s, engines alone {row.bare_frames_per_s:.1f}, ratio {row.ratio:.3f}, "
-        f"{row.beyond_ms:.2f} ms a frame beyond them, {row.unknown} UNKNOWN"
+        f"{row.frames_per_s:.1f} frames/s, engines alone {row.bare_frames_per_s:.1f}, "
+        f"ratio {row.ratio:.3f}, {row.unknown} UNKNOWN"
     )
 
 
@@ -194,7 +195,8 @@ def _print(report: Report, console: Console) -> None:
         console.print(
             f"{name}: median {statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})", highlight=False
         )
-    console.print(f"{report.machine}; {report.backend}; bundle {report.bundle}", highlight=False)
+    for line in (report.machine, report.backend, f"bundle {report.bundle}"):
+        console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

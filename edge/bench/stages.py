@@ -15,7 +15,8 @@ ENGINE_STAGES = ("classify", "segment")
 
 DEFINITIONS = {
     **STAGES,
-    "total": "trigger (the picture is there) to published (the verdict is handed to the socket); capture is before it",
+    "capture": f"{STAGES['capture']}; before the trigger, so no part of total",
+    "total": "trigger (the picture is there) to published (the verdict is handed to the socket)",
     "outside": "total less classify and segment: what everything but the engines costs",
 }
 
@@ -52,8 +53,11 @@ def print_stages(stages: dict[str, Percentiles], console: Console) -> None:
         figures = (f"{ms:.2f}" for ms in (row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms))
         table.add_row(name, str(row.parts), *figures)
     console.print(table)
+    definitions = Table.grid(padding=(0, 2))
+    definitions.add_column(no_wrap=True)
     for name in stages:
-        console.print(f"  {name:9} {DEFINITIONS[name]}", highlight=False)
+        definitions.add_row(f"  {name}", DEFINITIONS[name])
+    console.print(definitions)
 
 
 def _percentiles(us: list[int]) -> Percentiles:

@@ -16,8 +16,15 @@ FRAMES = 80
 SEED = 2024
 
 
-def test_it_shows_verdicts_that_fit_the_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every frame has its verdict; most defective frames are rejected, most sound ones pass; pictures are there."""
+def test_it_shows_verdicts_that_fit_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Every frame has its verdict; most defective frames are rejected, most sound ones pass; pictures are there.
+
+    The summary stands apart from the live table, and no line of it is broken on a terminal of 80 columns.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
     out = tmp_path / "demo-out"
     flags = f"--frames {FRAMES} --rate-hz 20 --seed {SEED} --defect-share 0.4"
     assert main(["--out", str(out), *flags.split()]) == 0
@@ -33,6 +40,11 @@ def test_it_shows_verdicts_that_fit_the_truth(tmp_path: Path, capsys: pytest.Cap
     assert cv2.imread(str(out / "overview.png")) is not None
     said = capsys.readouterr().out
     assert all(word in said for word in ("Dice", "frames/s", "first verdict after", "parity"))
+    assert "\n\nverdicts against the truth\n" in said
+    assert "\nmasks received, Dice on the frames that have the class\n" in said
+    (starts,) = [line for line in said.splitlines() if line.startswith("start [s]")]
+    assert "parity" in starts
+    assert "warm-up" in starts
 
 
 def test_it_does_not_write_over_older_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

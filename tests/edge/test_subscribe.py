@@ -273,7 +273,9 @@ def test_the_live_table_ends_with_the_station(talker: Talker, capfd: pytest.Capt
     thread = talker.talk([frames_from_message(m) for m in (reject(1), status(1, state="stopped"))])
     assert main([*talker.flags, "--until-stopped", "--timeout-s", "20"]) == 0
     thread.join()
-    assert "REJECT 1" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "REJECT 1" in said
+    assert said.endswith("\n")
 
 
 def test_silence_ends_with_an_error(talker: Talker, capfd: pytest.CaptureFixture[str]) -> None:

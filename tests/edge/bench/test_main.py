@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
-from edge.bench.main import Report, main
-from edge.bench.stages import DEFINITIONS
+from edge.bench.main import Bench, Report, main, station_settings
+from edge.bench.stages import DEFINITIONS, Percentiles, print_stages
 from edge.records import STAGES
+from edge.settings import Station
 
 
-def test_it_reports_rounds_and_stages(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_reports_rounds_and_stages(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two rounds of ten frames: every frame and stage is counted, and the file says the same."""
+    monkeypatch.setenv("COLUMNS", "80")
     out = tmp_path / "bench.json"
     flags = "--frames 10 --rounds 2 --height 100 --width 170 --threads 1 --budget-ms 20000"
     assert main(["--bundle", str(tiny_bundle), "--json", str(out), *flags.split()]) == 0
@@ -25,6 +31,34 @@ def test_it_reports_rounds_and_stages(tiny_bundle: Path, tmp_path: Path, capsys:
     assert 0 < outside.p50_ms < total.p50_ms <= total.p95_ms <= total.p99_ms <= total.max_ms
     said = capsys.readouterr().out
     assert all(stage in said for stage in report.stages)
+    assert sum(line.startswith("round ") and line.endswith(" UNKNOWN") for line in said.splitlines()) == 2
+
+
+def test_definitions_are_wrapped_beside_their_stage() -> None:
+    """On a terminal of 80 columns a definition goes on below itself, not below the name of its stage."""
+    row = Percentiles(parts=1, p50_ms=1.0, p95_ms=1.0, p99_ms=1.0, max_ms=1.0)
+    console = Console(file=io.StringIO(), width=80)
+    print_stages(dict.fromkeys(DEFINITIONS, row), console)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    definitions = lines[lines.index(next(line for line in lines if line.startswith("  capture"))) :]
+    assert len(definitions) > len(DEFINITIONS)
+    assert {line[2:11].strip() for line in definitions} == {*DEFINITIONS, ""}
+
+
+def test_pictures_are_converted_to_what_the_bundle_takes(tmp_path: Path) -> None:
+    """A folder of grey and colour pictures fits a bundle of either format; the strip is what it is."""
+    for format_ in ("mono8", "bgr8"):
+        (camera,) = station_settings(Bench(source=tmp_path), format_)["cameras"]
+        assert camera["convert_to"] == format_
+    (camera,) = station_settings(Bench(), "mono8")["cameras"]
+    assert camera["convert_to"] is None
+
+
+def test_a_long_budget_is_no_hang(tmp_path: Path) -> None:
+    """Whatever the budget is, the station's settings are valid."""
+    tree = station_settings(Bench(source=tmp_path, budget_ms=60_000), "mono8")
+    assert Station.model_validate(tree).hang_s > 60
 
 
 def test_every_stage_is_defined() -> None:
