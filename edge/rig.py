@@ -32,7 +32,6 @@ class Rig:
 
     Args:
         settings: the settings tree without endpoints and replay, as the TOML file would hold it.
-        listen: subscribe to masks and pictures too.
         flags: for edge-inspectd, beside the file; ``--once`` ends it when its sources have ended.
 
     Attributes:
@@ -50,8 +49,11 @@ class Rig:
         config.write_text(toml_from_tree(tree), encoding="utf-8")
         self.log = folder / "station.log"
         with self.log.open("wb") as log:
+            # Isolated: a module in the working directory must not stand in for one of the library's.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge.station.daemon", str(config), *flags], stderr=log, stdin=subprocess.DEVNULL
+                [sys.executable, "-I", "-m", "edge.station.daemon", str(config), *flags],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.subscriber = Subscriber(**self.endpoints)
 

@@ -31,6 +31,15 @@ def test_a_tree_survives_toml() -> None:
     assert read == {**{k: v for k, v in tree.items() if v is not None}, "path": "/some/where"}
 
 
+def test_a_module_of_the_working_directory_is_not_the_librarys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue.py where the demo is run must not be what the daemon imports."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('the wrong queue')")
+    monkeypatch.chdir(tmp_path)
+    settings = {"station": "line1", "cameras": [{"name": "cam1", "source": {"kind": "synthetic"}}]}
+    with Rig(settings, flags=("--check",)) as rig, pytest.raises(EdgeError, match="signature"):
+        list(rig.events())
+
+
 def test_a_station_that_does_not_start_is_told(tmp_path: Path) -> None:
     """The rig raises with the station's last line instead of waiting for a message that never comes."""
     settings = {
