@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import read_trusted_bundle
-from edge.recipe import recipe_for_camera
+from edge.errors import CameraError, ConfigurationError
+from edge.inspector.link import endpoints
+from edge.recipe import recipe_for_camera, refuse_other_format
 from edge.rules import Recipe
-from edge.settings import CameraSettings, Station
+from edge.settings import CameraSettings, ReplaySource, Station
 from edge.tiles import Grid
 from engines.contract import Manifest
 
@@ -17,11 +22,19 @@ def check(station: Station, console: Console) -> None:
     """
     Print what the station would do.
 
+    What only a camera or an engine can tell stays untold: whether a device opens, whether this CPU has bf16 units.
+
     Raises:
         EdgeError: configuration or bundle is not usable; the first fault, in one line.
     """
     bundle = read_trusted_bundle(station.bundle.path, allow_unsigned=station.bundle.allow_unsigned)
     manifest = bundle.manifest
+    _refuse_backend(station)
+    if station.run_dir is not None:
+        endpoints(station.run_dir, inspector=1)
+    for camera in station.cameras:
+        refuse_other_format(camera, manifest.format)
+        _refuse_missing_replay(camera)
     recipes = {camera.name: recipe_for_camera(manifest, station, camera) for camera in station.cameras}
     console.print(f"station  {station.station}: a verdict within {station.budget_ms} ms of each trigger")
     console.print(
@@ -34,6 +47,29 @@ def check(station: Station, console: Console) -> None:
         console.print(_camera_line(camera, manifest))
     for name, recipe in recipes.items():
         console.print(_recipe_table(name, recipe))
+
+
+def _refuse_backend(station: Station) -> None:
+    name, precision = station.backend.name, station.backend.precision
+    # Both vendors' packages are called as their backends are.
+    if importlib.util.find_spec(name) is None:
+        raise ConfigurationError(
+            f"key 'backend.name' = {name}: its package is not installed; install it or use another"
+        )
+    if name == "onnxruntime" and precision != "fp32":
+        raise ConfigurationError(
+            f"key 'backend.precision' = {precision}: onnxruntime computes as the network was exported; "
+            "choose fp32 or backend openvino"
+        )
+
+
+def _refuse_missing_replay(camera: CameraSettings) -> None:
+    # With start = "wait" too: the folder of a replay is made before it, and is no device that comes later.
+    if isinstance(camera.source, ReplaySource) and not os.access(camera.source.path, os.R_OK):
+        raise CameraError(
+            f"camera '{camera.name}': replay: {camera.source.path} does not exist or cannot be read; "
+            "expected a folder of pictures or a video file"
+        )
 
 
 def _camera_line(camera: CameraSettings, manifest: Manifest) -> str:
