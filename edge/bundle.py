@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -85,8 +88,14 @@ def read_bundle(folder: Path) -> Bundle:
     Load a bundle and check every file against the manifest.
 
     Raises:
-        BundleError: the manifest or a file is missing, altered, not listed, a link, or of a newer schema.
+        BundleError: the manifest or a file is missing, altered, not listed, a link, may not be read, or is of a newer
+            schema.
     """
+    with _reading(folder):
+        return _read(folder)
+
+
+def _read(folder: Path) -> Bundle:
     text = _manifest_bytes(folder)
     manifest = _manifest(folder, text)
     _refuse_unlisted(folder, manifest)
@@ -139,6 +148,20 @@ def load_reference(bundle: Bundle, frame: ReferenceFrame) -> Reference:
     return Reference(frame.name, image, scores, planes)
 
 
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        path = Path(error.filename or folder)
+        name = path.relative_to(folder) if path != folder and path.is_relative_to(folder) else "the folder"
+        raise BundleError(f"{folder}: {name} cannot be read: {error.strerror}; check its owner and mode") from error
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _manifest_bytes(folder: Path) -> bytes:
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder: expected a bundle with a {MANIFEST_NAME}; check the path")
@@ -166,7 +189,9 @@ class _AnySchema(msgspec.Struct):
 
 
 def _refuse_unlisted(folder: Path, manifest: Manifest) -> None:
-    for path in sorted(folder.rglob("*")):
+    # rglob() leaves out in silence what it may not list.
+    walked = [Path(at, name) for at, folders, files in os.walk(folder, onerror=_raise) for name in (*folders, *files)]
+    for path in sorted(walked):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise BundleError(f"{folder}: {name} is a symbolic link: expected plain files; copy the bundle anew")
@@ -205,11 +230,8 @@ def _loaded(folder: Path, name: str) -> bytes:
         raise BundleError(f"{folder}: {name} is a symbolic link: expected a plain file; copy the bundle anew")
     if not path.is_file():
         raise BundleError(f"{folder}: {name} is missing, but {MANIFEST_NAME} lists it; copy the bundle anew")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"{folder}: {name} cannot be read: {error.strerror}; check its owner and mode") from error
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise BundleError(f"{folder}: {name} is larger than {MAX_FILE_BYTES} bytes; do not use this bundle")
     return data

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +151,33 @@ def test_missing_folder_is_refused(tmp_path: Path) -> None:
     """A path without a bundle is one line that names it."""
     with pytest.raises(BundleError, match="nowhere: no such folder"):
         read_bundle(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("owner", "call", "refused", "told"),
+    [
+        pytest.param(Path, "is_dir", "", "the folder", id="folder"),
+        pytest.param(Path, "open", MANIFEST_NAME, MANIFEST_NAME, id="manifest"),
+        pytest.param(os, "scandir", "reference", "reference", id="listing"),
+        pytest.param(Path, "open", "segmenter.onnx", "segmenter.onnx", id="file"),
+    ],
+)
+def test_what_may_not_be_read_is_refused(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, call: str, refused: str, told: str
+) -> None:
+    """A bundle of somebody else: one line that names the file, not a traceback, and nothing is left out in silence."""
+    real = getattr(owner, call)
+
+    def refuse(path: Any, *args: Any, **flags: Any) -> Any:
+        if Path(path) == bundle_copy / refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **flags)
+
+    monkeypatch.setattr(owner, call, refuse)
+    with pytest.raises(BundleError, match=f"{told} cannot be read: Permission denied; check its owner") as error:
+        read_bundle(bundle_copy)
+    assert str(bundle_copy) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def _replace(folder: Path, name: str, data: bytes) -> None:
