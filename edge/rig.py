@@ -62,13 +62,23 @@ class Rig:
         Yield what the station says until it says that it has stopped.
 
         Raises:
-            EdgeError: it ended without a word, or is silent for *silence_s*; carries its last line.
+            EdgeError: it ended without a word or with an error, or is silent for *silence_s*; carries its last line.
         """
         while True:
             event = self._next(silence_s)
             yield event
             if isinstance(event, Status) and event.state == "stopped":
-                return
+                break
+        self._require_good_end()
+
+    def _require_good_end(self) -> None:
+        """A start that failed says "stopped" too: the exit code tells."""
+        try:
+            code = self.process.wait(_END_S)
+        except subprocess.TimeoutExpired as error:
+            raise EdgeError(f"the station says that it has stopped, but runs on after {_END_S:g} s") from error
+        if code != 0:
+            raise EdgeError(f"the station ended with {code}; its last line: {self._last_line()}")
 
     def _next(self, silence_s: float) -> Event:
         waited_s = 0.0
