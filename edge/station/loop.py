@@ -326,7 +326,7 @@ class Loop:
         if not self._listened and any(wanted.startswith(topic) for topic in topics.results):
             self._listened = True
             self._advance()
-        elif topics.results or topics.masks or self._reporter.heartbeat_is_due():
+        elif topics.all or self._reporter.heartbeat_is_due():
             self._send_status()
 
     def _send_status(self) -> None:

@@ -24,6 +24,10 @@ class Topics:
     results: list[bytes]
     masks: list[bytes]
 
+    @property
+    def all(self) -> list[bytes]:
+        return self.results + self.masks
+
 
 class Publisher:
     """

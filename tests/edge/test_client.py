@@ -46,13 +46,13 @@ class Peer:
         """Wait until somebody has subscribed to these; twice to one that is asked for on both sockets."""
         while not Counter(topics) <= self.heard:
             assert self._poller.poll(PATIENCE_S * 1000), self.heard
-            self.heard.update(self.publisher.subscriptions())
+            self.heard.update(self.publisher.subscriptions().all)
 
     def wait_for_verdicts(self, subscriber: Subscriber) -> None:
         """Wait until *subscriber* has asked for verdicts: it does so while it receives, when masks have answered."""
         for _ in range(round(100 * PATIENCE_S)):
             assert subscriber.receive(0.01) is None
-            self.heard.update(self.publisher.subscriptions())
+            self.heard.update(self.publisher.subscriptions().all)
             if b"verdict/" in self.heard:
                 return
         pytest.fail(f"nobody asked for verdicts, only for {self.heard}")
@@ -171,7 +171,7 @@ def test_verdicts_are_asked_for_when_masks_have_answered(peer: Peer) -> None:
     with Subscriber(peer.results, peer.masks) as subscriber:
         peer.wait_for(b"status/", b"status/", b"mask/")
         assert subscriber.receive(0.1) is None
-        assert b"verdict/" not in [*peer.heard, *peer.publisher.subscriptions()]
+        assert b"verdict/" not in [*peer.heard, *peer.publisher.subscriptions().all]
         peer.publisher.status(status(0))
         assert received(subscriber) == status(0)
         peer.wait_for_verdicts(subscriber)

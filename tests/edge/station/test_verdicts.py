@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,7 +24,8 @@ from tests.support.records import CLASS_NAMES, defect
 LABELS = np.zeros((40, 50), np.uint8)
 LABELS[3:5, 6:9] = 2
 ENCODING, PAYLOAD = payload_from_labels(LABELS)
-IDENTITY = Identity("line1", 99, 4_000)
+MASK = MaskReference(bytes=len(PAYLOAD), sha256=sha256(PAYLOAD), complete=True, sent=True)
+IDENTITY = Identity("line1", 99)
 READY = Ready(
     inspector=1,
     bundle_hash="b" * 64,
@@ -44,14 +46,15 @@ def result(**changes: Any) -> ViewResult:
         "reason": None,
         "detail": "",
         "defects": (defect(),),
+        "defects_total": 1,
         "scores": {"pits": 0.5},
         "tiles": 7,
         "segmented": 2,
-        "complete": True,
         "timings_us": {"tile": 3, "classify": 900},
         "height": 40,
         "width": 50,
         "encoding": ENCODING,
+        "mask": MASK,
         "payload": PAYLOAD,
         "sent_us": 5,
     }
@@ -62,14 +65,14 @@ def part() -> Part:
     return Part(1, "cam1", 2, 17, "part 17.png", 1_000, 101_000)
 
 
-def claim_of(answer: ViewResult | None, max_mask_bytes: int = 4_000) -> Claim:
+def claim_of(answer: ViewResult | None) -> Claim:
     parts = Parts()
     open_part = parts.trigger("cam1", 2, 17, "part 17.png", 1_000, 101_000)
     if answer is None:
         view = view_without_result(open_part, Reason.LATE)
         claim = parts.claim(1, Outcome.UNKNOWN, Reason.LATE, "no result", view)
     else:
-        view = view_from_result(open_part, answer, max_mask_bytes)
+        view = view_from_result(open_part, answer)
         claim = parts.claim(1, answer.outcome, answer.reason, answer.detail, view)
     assert claim is not None
     return claim
@@ -77,12 +80,12 @@ def claim_of(answer: ViewResult | None, max_mask_bytes: int = 4_000) -> Claim:
 
 def test_a_view_says_what_was_found() -> None:
     """Outcome, defects, scores, tiles, timings, and the mask by size and hash."""
-    view = view_from_result(part(), result(), 4_000)
+    view = view_from_result(part(), result())
     assert (view.camera, view.frame, view.source) == ("cam1", 17, "part 17.png")
     assert (view.outcome, view.reason, view.defects) == (Outcome.REJECT, None, (defect(),))
     assert (view.tiles, view.segmented, view.scores) == (7, 2, {"pits": 0.5})
     assert view.timings_us == {"tile": 3, "classify": 900}
-    assert view.mask == MaskReference(bytes=len(PAYLOAD), sha256=sha256(PAYLOAD), complete=True, sent=True)
+    assert view.mask == MASK
 
 
 def test_a_view_without_a_result_claims_nothing() -> None:
@@ -114,7 +117,7 @@ def test_a_verdict_before_the_inspector_is_ready_has_no_hashes() -> None:
     assert not verdict.complete
 
 
-@pytest.mark.parametrize("answer", [None, result(complete=False)])
+@pytest.mark.parametrize("answer", [None, result(mask=msgspec.structs.replace(MASK, complete=False))])
 def test_what_was_not_looked_at_wholly_is_not_complete(answer: ViewResult | None) -> None:
     """Without a mask, or with one that leaves tiles out, absence of a label proves nothing."""
     assert not verdict_from_claim(IDENTITY, claim_of(answer), READY, {}, 0, 0).complete
@@ -129,17 +132,18 @@ def test_the_mask_header_describes_its_payload() -> None:
     assert np.array_equal(labels_from_payload(header.encoding, PAYLOAD, header.height, header.width), LABELS)
 
 
-@pytest.mark.parametrize(("limit", "sent"), [(len(PAYLOAD) - 1, False), (len(PAYLOAD), True)])
-def test_a_mask_above_the_limit_is_announced_and_not_sent(limit: int, sent: bool) -> None:
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_mask_that_is_not_sent_is_announced(sent: bool) -> None:
     """Size and hash stand in the verdict all the same; there is no header to send."""
-    claim = claim_of(result(), limit)
-    assert claim.view.mask == MaskReference(bytes=len(PAYLOAD), sha256=sha256(PAYLOAD), complete=True, sent=sent)
-    assert (mask_from_result(IDENTITY, claim, result(), CLASS_NAMES) is not None) == sent
+    answer = result(mask=msgspec.structs.replace(MASK, sent=sent))
+    claim = claim_of(answer)
+    assert claim.view.mask == answer.mask
+    assert (mask_from_result(IDENTITY, claim, answer, CLASS_NAMES) is not None) == sent
 
 
 def test_a_result_without_a_mask_has_no_header() -> None:
     """UNKNOWN by the inspector itself: no mask, and it is no complete one."""
-    answer = result(outcome=Outcome.UNKNOWN, reason=Reason.ENGINE, payload=b"", height=0, width=0, complete=False)
+    answer = result(outcome=Outcome.UNKNOWN, reason=Reason.ENGINE, payload=b"", height=0, width=0, mask=None)
     claim = claim_of(answer)
     assert claim.view.mask is None
     assert mask_from_result(IDENTITY, claim, answer, CLASS_NAMES) is None

@@ -1,0 +1,71 @@
+"""From a finding to what the station is told: the mask is encoded, hashed and kept small here, not in the station."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.inspector.cascade import Inspection
+from edge.inspector.link import Answered, Inspect
+from edge.inspector.results import picture_header, result_from_inspection, unknown_result
+from edge.inspector.slots import Slot
+from edge.records import Outcome, Reason
+from edge.rules import NO_FINDINGS
+from edge.tiles import Canvas, Grid
+from edge.wire import labels_from_payload, sha256
+from engines.contract import TileShape
+
+ORDER = Inspect(part=3, camera="cam1", open_no=1, frame_no=9, deadline_us=0)
+
+
+def slot() -> Slot:
+    canvas = Canvas(Grid(64, 80, TileShape(core_height=32, core_width=32, halo=0)), 1, 0)
+    canvas.write(np.zeros((40, 50), np.uint8))
+    return Slot(canvas, captured_us=5, source="a.png", capture_us=7)
+
+
+def inspection(labels: np.ndarray) -> Inspection:
+    return Inspection(
+        outcome=Outcome.PASS,
+        findings=NO_FINDINGS,
+        labels=labels,
+        scores={},
+        tiles=4,
+        segmented=1,
+        stages_us={"tile": 2},
+    )
+
+
+def test_the_mask_is_encoded_and_hashed() -> None:
+    """What is sent decodes to the labels, and its hash and size are those of the bytes sent."""
+    labels = np.zeros((40, 50), np.uint8)
+    labels[3:9, 4:8] = 2
+    told = result_from_inspection(1, ORDER, slot(), inspection(labels), 11, max_mask_bytes=1000)
+    assert np.array_equal(labels_from_payload(told.encoding, told.payload, told.height, told.width), labels)
+    assert told.mask is not None
+    assert (told.mask.bytes, told.mask.sha256, told.mask.sent) == (len(told.payload), sha256(told.payload), True)
+    assert (told.timings_us["capture"], told.timings_us["wait"], told.timings_us["tile"]) == (7, 11, 2)
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(2000, True), (1999, False)])
+def test_a_mask_above_the_limit_stays_here(limit: int, sent: bool) -> None:
+    """It is announced with size and hash; its bytes do not cross to the station."""
+    noise = np.random.default_rng(1).integers(0, 3, (40, 50), np.uint8)
+    told = result_from_inspection(1, ORDER, slot(), inspection(noise), 0, max_mask_bytes=limit)
+    assert told.mask is not None
+    assert (told.mask.bytes, told.mask.sent, len(told.payload)) == (2000, sent, 2000 if sent else 0)
+
+
+def test_what_failed_has_no_mask() -> None:
+    """UNKNOWN with its reason, and nothing that could be taken for a sound part's mask."""
+    told = unknown_result(1, ORDER, Reason.ENGINE, "why")
+    assert (told.outcome, told.reason, told.detail) == (Outcome.UNKNOWN, Reason.ENGINE, "why")
+    assert (told.mask, told.payload, told.tiles) == (None, b"", 0)
+
+
+def test_a_picture_names_its_verdict() -> None:
+    """Position, camera, outcome, and the size of the picture, not of the canvas."""
+    answer = Answered(part=3, camera="cam1", open_no=1, frame_no=9, epoch=6, seq=8, outcome=Outcome.REJECT)
+    header = picture_header("line1", answer, slot())
+    assert (header.epoch, header.seq, header.part, header.outcome) == (6, 8, 3, Outcome.REJECT)
+    assert (header.source, header.height, header.width) == ("a.png", 40, 50)
