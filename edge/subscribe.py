@@ -143,7 +143,7 @@ class Board:
         shown = [heading for heading in _HEADINGS if heading != "camera" or len(self._cameras) > 1]
         for heading in shown:
             table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
-        for row in self._rows:
+        for row in tuple(self._rows):  # The live display asks from a thread of its own.
             table.add_row(*(row[heading] for heading in shown))
         return Group(table, self._summary(), Text(self._note))
 
