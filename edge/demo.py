@@ -38,8 +38,8 @@ class Demo(BaseModel):
     """Inspect the built-in steel strip, show verdicts as they come, compare them with the truth."""
 
     out: Path = Field(Path("demo-out"), description="folder for pictures, masks and verdicts")
-    frames: int = Field(300, ge=1, description="frames to inspect")
-    rate_hz: float = Field(30.0, gt=0, le=1000, description="frames per second of the strip")
+    frames: int = Field(240, ge=1, description="frames to inspect")
+    rate_hz: float = Field(16.0, gt=0, le=1000, description="frames per second of the strip")
     seed: int = Field(2024, ge=0, description="another seed is another strip; the networks were trained on seed 1")
     defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
     bundle: Path = Field(DEMO_BUNDLE, description="the bundle to inspect with")
