@@ -104,7 +104,9 @@ class _TrainFlags(_DataFlags):
 class ClassifierFlags(_TrainFlags):
     """Train the tile classifier, which sees every tile of every frame."""
 
-    backbone: str = Field("mobilenetv3_small_100", description="timm model name")
+    backbone: str = Field(
+        "test_resnet", description="timm model name; this small one learns well from scratch, see docs/training.md"
+    )
     reduce: int = Field(2, ge=1, le=16, description="average-pool the pixels by this factor first")
     pretrained: bool = Field(False, description="begin with timm's published weights; fails if they cannot be had")
 
