@@ -129,7 +129,7 @@ def _figures(command: Demo, tally: Tally) -> Table:
     for name, text in _speed(tally).items():
         table.add_row(name, Text(text))
     starts = ", ".join(f"{stage} {ms / 1000:.1f}" for stage, ms in tally.start_ms.items())
-    table.add_row("start [s]", Text(starts))
+    table.add_row(Text("start [s]"), Text(starts))
     table.add_row("", Text(f"first verdict after {tally.first_s or 0:.1f} s"))
     table.add_row("pictures", Text(f"{command.out / 'pictures'}"))
     overview = _overview(command.out, tally.verdicts)

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge.records import STAGES, Outcome, Verdict
 
@@ -46,7 +47,8 @@ def percentiles_by_stage(verdicts: Iterable[Verdict]) -> dict[str, Percentiles]:
 
 
 def print_stages(stages: dict[str, Percentiles], console: Console) -> None:
-    table = Table(title="stages [ms]", title_justify="left")
+    # As Text: in plain strings rich takes brackets for markup and leaves the unit out.
+    table = Table(title=Text("stages [ms]"), title_justify="left")
     for heading in ("stage", "parts", "p50", "p95", "p99", "max"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for name, row in stages.items():

@@ -31,6 +31,7 @@ def test_it_reports_rounds_and_stages(
     assert 0 < outside.p50_ms < total.p50_ms <= total.p95_ms <= total.p99_ms <= total.max_ms
     said = capsys.readouterr().out
     assert all(stage in said for stage in report.stages)
+    assert "stages [ms]" in said
     assert sum(line.startswith("round ") and line.endswith(" UNKNOWN") for line in said.splitlines()) == 2
 
 
