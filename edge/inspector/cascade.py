@@ -1,7 +1,7 @@
 """
 The cascade: classify every tile, segment the suspicious ones, assemble, decide. Pure but for the two engines.
 
-The daemon, edge-bench, parity's callers and the demo all drive this one class.
+The daemon drives it, and through the daemon the demo and edge-bench: there is no second one on the line.
 """
 
 from __future__ import annotations

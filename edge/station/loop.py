@@ -137,13 +137,15 @@ class Loop:
         due = [self._reporter.due_us(), self._parts.next_deadline_us(), self._supervisor.start_at_us, self._stop_by_us]
         return min(us for us in due if us is not None)
 
-    def _hear(self) -> None:
+    def _hear(self) -> bool:
+        """Read what has come, so much at most; return whether there is nothing more."""
         for _ in range(_MESSAGES_A_CYCLE):
             message = self._supervisor.receive()
             if message is None:
-                return
+                return True
             if message.inspector == self._supervisor.number:
                 self._handlers[type(message)](message)
+        return False
 
     # ---- parts -----------------------------------------------------------------------------------------------
 
@@ -294,7 +296,8 @@ class Loop:
     def _inspector_ended(self, code: int) -> None:
         """Answer what was in its hands at once, and prepare its successor."""
         # What it said last is still to be heard: frames it reported are parts, and its own reason is the best.
-        self._hear()
+        while not self._hear():
+            self._answer_late()
         text = self._failure or f"inspector {self._supervisor.number} ended with code {code}"
         self._supervisor.bury()
         stopping = self._stop_by_us is not None

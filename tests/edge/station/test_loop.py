@@ -274,7 +274,7 @@ def test_what_a_dead_inspector_had_reported_is_still_heard() -> None:
     bench.get_ready()
     bench.hear(bench.captured(1))
     bench.supervisor.inbox.extend([bench.result(1, Outcome.REJECT), bench.captured(2)])
-    for _ in range(70):  # More than one cycle reads.
+    for _ in range(300):  # More than several cycles read.
         bench.supervisor.inbox.appendleft(bench.camera("cam1", "open"))
     bench.supervisor.die(-9)
     bench.loop.cycle()
