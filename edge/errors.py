@@ -6,10 +6,14 @@ Every error this product raises on purpose.
     ├── BundleError          exit 3   a release bundle is missing, altered, or its network misbehaves
     │   ├── ParityFailed              this machine does not give PyTorch's answers
     │   └── InferenceFailed           a backend refused, or returned what cannot be believed
+    │       └── DeviceLost   exit 7   the device answers nothing any more until a new process opens it
     ├── CameraError          exit 4   a camera did not open, ended, or delivered something else
     │   └── SourceEnded               a replay has no further frame: not a failure
     ├── WireError            exit 5   a message is not what docs/protocol.md says
+    │   ├── NoAnswer                  nobody answered a request in time
+    │   └── RequestRefused            the station refused a request; carries the code
     └── DataError            exit 6   training data, masks or labels are not usable
+        └── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
 
 A message is one line: what, where, the value, what was expected, what to do.
 """
@@ -39,6 +43,10 @@ class InferenceFailed(BundleError):
     pass
 
 
+class DeviceLost(InferenceFailed):
+    exit_code = 7
+
+
 class CameraError(EdgeError):
     exit_code = 4
 
@@ -51,5 +59,21 @@ class WireError(EdgeError):
     exit_code = 5
 
 
+class NoAnswer(WireError):
+    pass
+
+
+class RequestRefused(WireError):
+    """*code* is one of edge.requests.REFUSALS."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"refused ({code}): {text}")
+        self.code = code
+
+
 class DataError(EdgeError):
     exit_code = 6
+
+
+class ArchiveError(DataError):
+    pass

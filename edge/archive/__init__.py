@@ -1,0 +1,27 @@
+"""What is kept of a part: how it lies on disk, written whole or not at all, read back with its hashes verified."""
+
+from __future__ import annotations
+
+from edge.archive.choice import Gates, reason_to_keep
+from edge.archive.layout import FRAMES_PATTERN, KEEP_REASONS, ArchiveRecord, KeepReason, is_archive, verdict_from_record
+from edge.archive.reader import ArchivedPart, read_archive
+from edge.archive.retention import Stock, StockedPart
+from edge.archive.writer import ArchiveWriter, KeptPart, KeptView
+
+__all__ = [
+    "FRAMES_PATTERN",
+    "KEEP_REASONS",
+    "ArchiveRecord",
+    "ArchiveWriter",
+    "ArchivedPart",
+    "Gates",
+    "KeepReason",
+    "KeptPart",
+    "KeptView",
+    "Stock",
+    "StockedPart",
+    "is_archive",
+    "read_archive",
+    "reason_to_keep",
+    "verdict_from_record",
+]
