@@ -1,0 +1,153 @@
+"""What waits for the disk: in order, bounded, and so that nothing that is counted is forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from itertools import islice
+
+from edge.station.entries import Entry, Position, TriggerEntry, VerdictEntry
+from edge.station.ledger import LedgerKey, line_from_verdict
+
+# A commit's time grows with its entries; so many take a few ms, which a deadline can bear.
+_BATCH = 1000
+# A quarter of an hour at 30 parts a second: long enough to free a disk.
+MOST_ENTRIES = 50_000
+# Records with many defects are large: the bound that saves a small machine's memory.
+MOST_BYTES = 128_000_000
+
+
+@dataclass
+class Batch:
+    """What is committed at once."""
+
+    entries: list[Entry] = field(default_factory=list)
+    counts: Counter[LedgerKey] = field(default_factory=Counter)
+    cursors: dict[str, Position | None] = field(default_factory=dict)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    """Ranges of seq, first and last, that will never be journaled."""
+    lost_part: int = 0
+    """The highest part of which nothing but its count is left."""
+    ticket: int = 0
+    """All up to this one is settled by the commit."""
+
+    def empty(self) -> bool:
+        return not (self.entries or self.counts or self.cursors or self.lost)
+
+
+class Backlog:
+    """
+    A queue between two threads: the loop puts, the writer takes.
+
+    The bound is kept by the one who puts, since the writer may hang inside the disk. Beyond it the oldest parts that
+    wait with trigger and verdict are dropped whole: their counts stay, their seq is remembered as lost. A verdict
+    whose trigger is on the disk already is never dropped: its part would be answered a second time after a restart.
+
+    Args:
+        most_entries: triggers and verdicts that may wait.
+        most_bytes: the same for the bytes of their records.
+    """
+
+    def __init__(self, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+        self._most_entries = most_entries
+        self._most_bytes = most_bytes
+        self._changed = threading.Condition()
+        self._waiting: dict[int, Entry] = {}
+        self._bytes = 0
+        self._triggers: dict[int, int] = {}
+        self._whole: deque[tuple[int, int]] = deque()
+        self._rest = Batch()
+        self._ended = False
+
+    def put(self, entry: Entry) -> int:
+        """Queue an entry, return its ticket; drops the oldest when there are too many."""
+        with self._changed:
+            ticket = self._next_ticket()
+            self._waiting[ticket] = entry
+            if isinstance(entry, TriggerEntry):
+                self._triggers[entry.part] = ticket
+            else:
+                self._bytes += len(entry.record)
+                if entry.part in self._triggers:
+                    self._whole.append((self._triggers[entry.part], ticket))
+            while self._whole and (len(self._waiting) > self._most_entries or self._bytes > self._most_bytes):
+                self._drop(*self._whole.popleft())
+            return ticket
+
+    def cursor(self, consumer: str, position: Position | None) -> int:
+        with self._changed:
+            self._rest.cursors[consumer] = position
+            return self._next_ticket()
+
+    def count(self, key: LedgerKey, n: int) -> int:
+        with self._changed:
+            self._rest.counts[key] += n
+            return self._next_ticket()
+
+    def take(self) -> Batch:
+        """Return what is committed next, in order; it is the taker's from now on, whatever becomes of it."""
+        with self._changed:
+            batch, self._rest = self._rest, Batch(ticket=self._rest.ticket)
+            batch.entries.extend(self._forget(ticket) for ticket in list(islice(self._waiting, _BATCH)))
+            if self._waiting:
+                batch.ticket = next(iter(self._waiting)) - 1
+            while self._whole and self._whole[0][0] not in self._waiting:
+                self._whole.popleft()
+            return batch
+
+    def wait(self) -> bool:
+        """Sleep until something waits or the end is announced; return whether something waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or not self._is_empty())
+            return not self._is_empty()
+
+    def end(self) -> None:
+        """Wake the one who waits, for good."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def _is_empty(self) -> bool:
+        return not self._waiting and self._rest.empty()
+
+    def _next_ticket(self) -> int:
+        self._rest.ticket += 1
+        self._changed.notify()
+        return self._rest.ticket
+
+    def _forget(self, ticket: int) -> Entry:
+        entry = self._waiting.pop(ticket)
+        if isinstance(entry, TriggerEntry):
+            self._triggers.pop(entry.part, None)
+        else:
+            self._bytes -= len(entry.record)
+        return entry
+
+    def _drop(self, trigger_ticket: int, verdict_ticket: int) -> None:
+        if trigger_ticket not in self._waiting:
+            return
+        for ticket in (trigger_ticket, verdict_ticket):
+            entry = self._forget(ticket)
+            self._rest.counts[key_from_entry(entry)] += 1
+            self._rest.lost_part = max(self._rest.lost_part, entry.part)
+            if isinstance(entry, VerdictEntry):
+                extend(self._rest.lost, entry.seq)
+
+
+def key_from_entry(entry: Entry) -> LedgerKey:
+    """Return the ledger line on which an entry is counted."""
+    if isinstance(entry, TriggerEntry):
+        return entry.shift, entry.mode, "triggers"
+    return entry.shift, entry.mode, line_from_verdict(entry.outcome, entry.reason)
+
+
+def extend(ranges: list[tuple[int, int]], seq: int) -> None:
+    """Add a number to ranges that grow at their end."""
+    if ranges and ranges[-1][1] == seq - 1:
+        ranges[-1] = (ranges[-1][0], seq)
+    else:
+        ranges.append((seq, seq))

@@ -1,0 +1,412 @@
+"""
+The journal: what the loop knows is durable here before it is said outside, and consumers can read it again.
+
+The loop only queues and is woken; a thread each writes, reads pages and keeps house. A disk that fails costs no
+verdict: what waits is bounded, tried again twice a second, and its counts are kept in any case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal, Protocol
+
+from edge.clock import Clock
+from edge.errors import ConfigurationError
+from edge.records import Mode
+from edge.station.backlog import MOST_BYTES, MOST_ENTRIES, Backlog, Batch, key_from_entry
+from edge.station.entries import BEGINNING, Gap, Page, Position, TriggerEntry, VerdictEntry
+from edge.station.folder import Folder
+from edge.station.pages import read_page
+from edge.station.store import Connect, Store, connect, is_damage
+from edge.station.upkeep import BITE, checkpoint, delete_bite
+
+__all__ = ["BEGINNING", "Gap", "Journal", "Page", "Position", "TriggerEntry", "VerdictEntry", "open_journal"]
+
+log = logging.getLogger("edge.station")
+
+_RETRY_S = 0.5
+_CLOSE_S = 2.0
+_HOUSE_S = 1.0
+# Between two bites the writer has its turn.
+_BITE_PAUSE_S = 0.02
+# The first commit after a checkpoint waits for the disk: not more than one in so many may.
+_CHECKPOINT_ENTRIES = 4000
+_CHECKPOINT_US = 60_000_000
+
+
+class Keeping(Protocol):
+    """What the journal asks of its settings (JournalSettings)."""
+
+    @property
+    def sync(self) -> Literal["normal", "full", "off"]: ...
+    @property
+    def keep_days(self) -> float: ...
+    @property
+    def keep_mb(self) -> int: ...
+
+
+def open_journal(
+    folder: Path,
+    settings: Keeping,
+    clock: Clock,
+    *,
+    connect: Connect = connect,
+    epoch: int | None = None,
+    most_entries: int = MOST_ENTRIES,
+    most_bytes: int = MOST_BYTES,
+) -> Journal:
+    """
+    Take the folder, check the file, and begin or continue an epoch; threads begin with ``start()``.
+
+    Args:
+        connect: how connections are made.
+        epoch: number of a new epoch; None = a random one.
+        most_entries, most_bytes: what may wait while the disk fails.
+
+    Raises:
+        ConfigurationError: another station holds the folder, it cannot be made, or the file is of a newer release.
+    """
+    if settings.sync == "off":
+        raise ConfigurationError("journal.sync = 'off': expected normal or full; a journal that is off is not opened")
+    held = Folder(folder)
+    try:
+        store = Store(held, settings.sync, epoch or secrets.randbits(48) or 1, clock, connect)
+    except ConfigurationError:
+        held.release()
+        raise
+    return Journal(held, store, settings, clock, connect, Backlog(most_entries, most_bytes))
+
+
+class Journal:
+    """
+    One station's journal; made by ``open_journal``. All methods that queue return at once, whatever the disk does.
+
+    Attributes:
+        epoch, continued: of this run; continued = the last run closed clean, and this one goes on in its epoch.
+        seq, part: the last ones given.
+        ledger: counts of all runs, up to date with every call.
+        left_open: triggers of earlier runs that have no verdict.
+        remembered: (request id, trigger) of the last 20,000 requested ones, the oldest first.
+        cursors: by consumer.
+        durable, durable_seq: all tickets up to this one are settled; the highest verdict on the disk.
+        fd: readable after each commit, each change of ``alarm`` and each answer.
+    """
+
+    def __init__(
+        self, folder: Folder, store: Store, settings: Keeping, clock: Clock, connect: Connect, backlog: Backlog
+    ) -> None:
+        loaded = store.loaded
+        self.epoch = store.epoch
+        self.continued = loaded.epoch is not None
+        self.seq, self.part = loaded.seq, loaded.part
+        self.ledger = loaded.ledger
+        self.left_open = loaded.left_open
+        self.remembered = loaded.remembered
+        self.cursors = loaded.cursors
+        self.durable, self.durable_seq = 0, loaded.seq
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._folder = folder
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._backlog = backlog
+        self._batch: Batch | None = None
+        self._asked: SimpleQueue[tuple[object, Position, int] | None] = SimpleQueue()
+        self._held: deque[tuple[object, Position, int]] = deque()
+        self._answers: deque[tuple[object, Page]] = deque()
+        self._reader = _Side(store, connect)
+        self._keeper = _Side(store, connect)
+        self._connected: dict[str, Store | _Side] = {"write": store, "read": self._reader, "upkeep": self._keeper}
+        # Writer and housekeeping take turns: SQLite's own waiting sleeps in steps of milliseconds.
+        self._turn = threading.Lock()
+        self._ending = threading.Event()
+        self._abandoned = False
+        self._threads: list[threading.Thread] = []
+        self._troubles: dict[str, str] = {}
+        self._entries_written = 0
+        self._checkpointed = (0, clock.now_us())
+        with self._watched("write"):
+            store.begin()
+
+    @property
+    def failing(self) -> str:
+        """Why nothing can be committed at present; empty when it can."""
+        return self._troubles.get("write", "")
+
+    @property
+    def alarm(self) -> str:
+        """All that is wrong, as ``failing`` and beside it; an entry that found no place is told for good."""
+        return "; ".join(list(self._troubles.values()))
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged file was moved to."""
+        return self._store.set_aside
+
+    # ---- called by the loop ----------------------------------------------------------------------------------
+
+    def trigger(self, entry: TriggerEntry) -> int:
+        """Queue a trigger and count it; return the ticket."""
+        self.part = max(self.part, entry.part)
+        self.ledger.add(*key_from_entry(entry))
+        return self._backlog.put(entry)
+
+    def verdict(self, entry: VerdictEntry) -> int:
+        """Queue a verdict and count it, on the shift and mode of its trigger; return the ticket."""
+        self.seq = max(self.seq, entry.seq)
+        self.ledger.add(*key_from_entry(entry))
+        return self._backlog.put(entry)
+
+    def cursor(self, consumer: str, position: Position | None) -> int:
+        """Queue a consumer's new position, None to forget it; return the ticket."""
+        if position is None:
+            self.cursors.pop(consumer, None)
+        else:
+            self.cursors[consumer] = position
+        return self._backlog.cursor(consumer, position)
+
+    def count(self, shift: str, mode: Mode, what: str, n: int = 1) -> int:
+        """Count on a ledger line that is neither trigger nor verdict; return the ticket."""
+        self.ledger.add(shift, mode, what, n)
+        return self._backlog.count((shift, mode, what), n)
+
+    def ask(self, key: object, after: Position, limit: int) -> None:
+        """Order the page of verdicts behind a position; it comes with ``answered()`` under the same key."""
+        self._asked.put((key, after, limit))
+
+    def answered(self) -> list[tuple[object, Page]]:
+        """Return the pages that were read since the last call."""
+        return [self._answers.popleft() for _ in range(len(self._answers))]
+
+    def acknowledge_wakeup(self) -> None:
+        """Make ``fd`` unreadable until there is news; to be called before the news is looked at."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.fd)
+
+    # ---- done by the threads, or by a test in their place ----------------------------------------------------
+
+    def write_waiting(self) -> bool:
+        """Commit what waits, a bounded part of it; return whether something was committed."""
+        if self._batch is None:
+            self._batch = self._backlog.take()
+        batch = self._batch
+        # While the disk fails, even nothing is written: that it works again must be found without a part.
+        if batch.empty() and "write" not in self._troubles:
+            self._batch = None
+            return False
+        with self._watched("write"), self._turn:
+            faults = self._store.write(batch)
+            self._batch = None
+            self._committed(batch, faults)
+        return self._batch is None
+
+    def read_waiting(self) -> bool:
+        """Read the pages that were asked for; return whether one was."""
+        with contextlib.suppress(Empty):
+            while True:
+                asked = self._asked.get_nowait()
+                if asked is not None:
+                    self._held.append(asked)
+        answered = False
+        with self._watched("read"):
+            while self._held and (connection := self._reader.get()) is not None:
+                key, after, limit = self._held[0]
+                page = read_page(connection, after, limit, self.seq)
+                self._held.popleft()
+                self._answers.append((key, page))
+                self._wake()
+                answered = True
+        return answered
+
+    def keep_house(self) -> bool:
+        """Checkpoint when it is due, delete what need not be kept; return whether there is more to delete."""
+        deleted = 0
+        with self._watched("upkeep"):
+            connection = self._keeper.get()
+            if connection is not None:
+                self._checkpoint_if_due(connection)
+                with self._turn:
+                    settings = self._settings
+                    deleted = delete_bite(connection, self._clock.utc_us(), settings.keep_days, settings.keep_mb)
+        return deleted == BITE
+
+    # ---- life ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to write, to read and to keep house, a thread each."""
+        for name, work in (("write", self._write_on), ("read", self._read_on), ("upkeep", self._keep_house_on)):
+            # Daemons: a disk that hangs must not keep the process from ending.
+            thread = threading.Thread(target=self._run, args=(work,), name=f"journal.{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def close(self, clean: bool) -> None:
+        """
+        Write what waits, for two seconds at most, and leave the folder to others.
+
+        Args:
+            clean: nothing is open or unsaid, so that the next run may go on in this epoch; not believed unchecked.
+        """
+        self._end_threads()
+        if not self._threads:
+            while self.write_waiting():
+                pass
+        if clean and not self._end_epoch():
+            log.warning("journal: not everything is on the disk: the next start begins a new epoch")
+        self._leave()
+
+    def abandon(self) -> None:
+        """Leave everything as a kill would: what waits is not written. For tests and the simulation."""
+        self._abandoned = True
+        self._end_threads()
+        self._leave()
+
+    def _end_epoch(self) -> bool:
+        """Write the clean-close record if it is true; return whether it was written."""
+        proven = False
+        if not (self._hung() or self.failing or "fault" in self._troubles or self._batch or len(self._backlog)):
+            with self._watched("write"):
+                proven = self._store.end()
+        return proven
+
+    def _end_threads(self) -> None:
+        self._ending.set()
+        self._backlog.end()
+        self._asked.put(None)
+        for thread in self._threads:
+            thread.join(_CLOSE_S)
+
+    def _hung(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
+
+    def _leave(self) -> None:
+        # What a hung thread still uses stays open; the process is about to end.
+        if not self._hung():
+            for connected in self._connected.values():
+                connected.drop()
+            os.close(self.fd)
+        self._folder.release()
+
+    # ---- inside ----------------------------------------------------------------------------------------------
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            if not self._ending.is_set():
+                name = threading.current_thread().name
+                self._tell(name.partition(".")[2], f"thread {name} ended; see the log, start the station anew")
+
+    def _write_on(self) -> None:
+        while not self._abandoned:
+            if "write" in self._troubles:
+                last_try = self._ending.wait(_RETRY_S)
+                if not self.write_waiting() and last_try:
+                    return
+            elif self._backlog.wait():
+                self.write_waiting()
+            else:
+                return
+
+    def _read_on(self) -> None:
+        while not self._ending.is_set():
+            asked = self._asked.get()
+            if asked is not None:
+                self._held.append(asked)
+            self.read_waiting()
+            while self._held and not self._ending.wait(_RETRY_S):
+                self.read_waiting()
+
+    def _keep_house_on(self) -> None:
+        more = False
+        while not self._ending.wait(_BITE_PAUSE_S if more else _HOUSE_S):
+            more = self.keep_house()
+
+    def _committed(self, batch: Batch, faults: list[str]) -> None:
+        for fault in faults:
+            log.error("journal: %s", fault)
+            self._tell("fault", fault)
+        seqs = [entry.seq for entry in batch.entries if isinstance(entry, VerdictEntry)]
+        self._entries_written += len(batch.entries)
+        self.durable_seq = max([self.durable_seq, *seqs])
+        self.durable = batch.ticket
+        self._wake()
+
+    def _checkpoint_if_due(self, connection: sqlite3.Connection) -> None:
+        entries, at_us = self._checkpointed
+        fresh = self._entries_written - entries
+        if fresh >= _CHECKPOINT_ENTRIES or (fresh and self._clock.now_us() - at_us >= _CHECKPOINT_US):
+            self._checkpointed = (self._entries_written, self._clock.now_us())
+            checkpoint(connection)
+
+    @contextlib.contextmanager
+    def _watched(self, work: str) -> Iterator[None]:
+        """Tell of a disk that refuses, and drop the connection: what failed is tried again with another one."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            self._drop(work, damaged=is_damage(error))
+            self._tell(work, f"journal {self._store.path}: {work}: {error}")
+        else:
+            self._tell(work, "")
+
+    def _drop(self, work: str, *, damaged: bool) -> None:
+        if work == "write" and damaged:
+            self._store.put_aside("damaged while it was written")
+        self._connected[work].drop()
+
+    def _tell(self, work: str, trouble: str) -> None:
+        if self._troubles.get(work, "") == trouble:
+            return
+        if trouble:
+            log.error("%s", trouble)
+            self._troubles[work] = trouble
+        else:
+            log.info("journal: %s goes on", work)
+            del self._troubles[work]
+        self._wake()
+
+    def _wake(self) -> None:
+        os.eventfd_write(self.fd, 1)
+
+
+class _Side:
+    """A connection beside the writer's; another one when the file is another one."""
+
+    def __init__(self, store: Store, connect: Connect) -> None:
+        self._store = store
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
+
+    def get(self) -> sqlite3.Connection | None:
+        """
+        Return the connection, None while there is no file.
+
+        Raises:
+            OSError: the path names another file, or none.
+        """
+        if self._file is not self._store.file:
+            self.drop()
+            self._file = self._store.file
+        if self._file is None:
+            return None
+        if not os.path.samestat(self._store.path.stat(), self._file):
+            raise FileNotFoundError("another file lies in its place")
+        if self._connection is None:
+            self._connection = self._connect(self._store.path, False)
+        return self._connection
+
+    def drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
