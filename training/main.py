@@ -12,8 +12,10 @@ from pydantic_settings import CliPositionalArg, CliSubCommand
 from rich.console import Console
 
 from edge import commandline
+from edge.archive import is_archive
 from edge.errors import ConfigurationError
 from engines.contract import PixelFormat, TileShape
+from training.archive import read_archive_dataset
 from training.checkpoint import CheckpointSpec
 from training.datasets import Dataset, read_dataset
 from training.evaluate import Report, evaluate, score, show
@@ -41,12 +43,18 @@ class _Flags(BaseModel):
 
 class _DataFlags(_Flags):
     folder: CliPositionalArg[Path] = Field(
-        description="labelled pictures: images/ masks/ labels.csv, or Severstal's layout"
+        description="labelled pictures: images/ masks/ labels.csv, Severstal's layout, or a station's archive"
     )
     labels_file: str | None = Field(None, description="another name of the csv file in the folder")
     seed: int = Field(7, ge=0, lt=2**32, description="of weights, tiles, and of the split where the data bring none")
 
+    trust_archive: bool = Field(
+        False, description="of an archive, take also the parts nobody has reviewed, as the networks marked them"
+    )
+
     def dataset(self) -> Dataset:
+        if is_archive(self.folder):
+            return read_archive_dataset(self.folder, self.seed, trust=self.trust_archive)
         return read_dataset(self.folder, self.seed, self.labels_file)
 
 

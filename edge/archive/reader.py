@@ -64,6 +64,19 @@ class ArchivedPart:
         view = self.view(camera)
         return None if view.mask is None else self._pixels(view, view.mask)
 
+    def paths(self, camera: str) -> tuple[Path, Path | None]:
+        """
+        Return the files of picture and labels, their bytes verified.
+
+        Raises:
+            ArchiveError: as image() and labels().
+        """
+        view = self.view(camera)
+        for file in (view.image, view.mask):
+            if file is not None:
+                self._verified(file)
+        return self.folder / view.image.name, None if view.mask is None else self.folder / view.mask.name
+
     def view(self, camera: str) -> StoredView:
         """
         Return which files *camera* has.
@@ -79,16 +92,20 @@ class ArchivedPart:
         return found
 
     def _pixels(self, view: StoredView, file: StoredFile) -> NDArray[np.uint8]:
-        path = self.folder / file.name
-        data = _read(path)
+        image = cv2.imdecode(np.frombuffer(self._verified(file), np.uint8), cv2.IMREAD_UNCHANGED)
+        if image is None or image.shape[:2] != (view.height, view.width) or image.dtype != np.uint8:
+            raise ArchiveError(
+                f"{self.folder / file.name}: no picture of {view.height}x{view.width} px, 8 bit, as the record says"
+            )
+        return np.asarray(image, np.uint8)
+
+    def _verified(self, file: StoredFile) -> bytes:
+        data = _read(self.folder / file.name)
         if sha256(data) != file.sha256:
             raise ArchiveError(
-                f"{path}: SHA-256 is not the record's {file.sha256[:12]}...; it is damaged, do not use it"
+                f"{self.folder / file.name}: SHA-256 is not the record's {file.sha256[:12]}...; do not use it"
             )
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if image is None or image.shape[:2] != (view.height, view.width) or image.dtype != np.uint8:
-            raise ArchiveError(f"{path}: no picture of {view.height}x{view.width} px, 8 bit, as the record says")
-        return np.asarray(image, np.uint8)
+        return data
 
 
 def read_archive(root: Path, faults: list[str] | None = None) -> Iterator[ArchivedPart]:

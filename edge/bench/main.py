@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field, model_validator
 from rich.console import Console
 
+from edge.archive import FRAMES_PATTERN
+from edge.bench.archived import Comparison, compare, print_comparison, read_frames
 from edge.bench.bare import BareEngines
 from edge.bench.stages import Percentiles, percentiles_by_stage, print_stages
 from edge.bundle import Bundle, read_bundle
@@ -38,6 +40,9 @@ class Bench(BaseModel):
 
     bundle: Path = Field(DEMO_BUNDLE, description="the bundle to inspect with")
     source: Path | None = Field(None, description="folder of pictures or a video; none = the built-in steel strip")
+    archive: Path | None = Field(
+        None, description="a station's archive: replay its pictures, and tell which outcomes differ from the line's"
+    )
     frames: int = Field(300, ge=10, description="frames of the strip in each round")
     defect_share: float = Field(0.1, ge=0, le=1, description="share of the strip's frames with a defect")
     rounds: int = Field(5, ge=1, description="rounds of station and bare engines in turn")
@@ -51,6 +56,12 @@ class Bench(BaseModel):
     json_file: Path | None = Field(
         None, validation_alias=AliasChoices("json", "json_file"), description="also write everything to this file"
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Bench:
+        if self.source is not None and self.archive is not None:
+            raise ValueError("--source and --archive are both given: keep one of them")
+        return self
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +88,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str
     rounds: list[Round]
     stages: dict[str, Percentiles]
+    archive: Comparison | None
+    """Of the last round; None when no archive was replayed."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -93,6 +106,9 @@ def measure(command: Bench) -> int:
     """
     console = Console()
     bundle = read_bundle(command.bundle)
+    archived = None if command.archive is None else read_frames(command.archive)
+    if archived is not None:
+        command = command.model_copy(update={"height": archived.height, "width": archived.width})
     verdicts: list[Verdict] = []
     rounds: list[Round] = []
     for number in range(command.rounds):
@@ -106,6 +122,7 @@ def measure(command: Bench) -> int:
         bundle=f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hash[:12]})",
         rounds=rounds,
         stages=percentiles_by_stage(verdicts),
+        archive=None if archived is None else compare(archived, seen),
     )
     _print(report, console)
     if command.json_file is not None:
@@ -152,12 +169,6 @@ def _round(verdicts: list[Verdict], bare_s: float) -> Round:
 
 def station_settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
     """Return the settings tree of the station to measure, for a bundle that takes *format_*."""
-    if command.source is None:
-        source: dict[str, Any] = {
-            "kind": "synthetic", "frames": command.frames, "defect_share": command.defect_share,
-        }  # fmt: skip
-    else:
-        source = {"kind": "replay", "path": command.source.absolute()}
     return {
         "station": "bench",
         "budget_ms": command.budget_ms,
@@ -170,11 +181,19 @@ def station_settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
                 "name": "bench",
                 "height": command.height,
                 "width": command.width,
-                "convert_to": None if command.source is None else format_,
-                "source": {**source, "rate_hz": command.rate_hz},
+                "convert_to": format_ if command.source or command.archive else None,
+                "source": {**_source(command), "rate_hz": command.rate_hz},
             }
         ],
     }
+
+
+def _source(command: Bench) -> dict[str, Any]:
+    if command.archive is not None:
+        return {"kind": "replay", "path": command.archive.absolute(), "pattern": FRAMES_PATTERN}
+    if command.source is not None:
+        return {"kind": "replay", "path": command.source.absolute()}
+    return {"kind": "synthetic", "frames": command.frames, "defect_share": command.defect_share}
 
 
 def _round_line(row: Round) -> str:
@@ -186,6 +205,8 @@ def _round_line(row: Round) -> str:
 
 def _print(report: Report, console: Console) -> None:
     print_stages(report.stages, console)
+    if report.archive is not None:
+        print_comparison(report.archive, console)
     for name, values in {
         "frames/s": [row.frames_per_s for row in report.rounds],
         "frames/s, engines alone": [row.bare_frames_per_s for row in report.rounds],

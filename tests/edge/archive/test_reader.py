@@ -110,6 +110,8 @@ def test_changed_pixels_are_refused(tmp_path: Path, name: str) -> None:
     (part,) = read_archive(tmp_path)
     with pytest.raises(ArchiveError, match="SHA-256"):
         part.image("cam1") if "frame" in name else part.labels("cam1")
+    with pytest.raises(ArchiveError, match="SHA-256"):
+        part.paths("cam1")
 
 
 def test_a_folder_that_is_no_archive_is_refused(tmp_path: Path) -> None:
