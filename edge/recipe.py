@@ -2,15 +2,91 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from pydantic import Field, ValidationError
 
 from edge.errors import ConfigurationError
 from edge.rules import ClassLimits, Recipe
-from edge.settings import CameraSettings, ClassRecipe, Station, SyntheticSource
+from edge.settings import CameraSettings, ClassRecipe, Name, Station, Strict, SyntheticSource, read_toml
 from engines.contract import DefectClass, Limit, Manifest, PixelFormat
 
+STATION_RECIPE = "station"
+"""Name of the recipe that stands in the station's own TOML file."""
 
-def recipe_for_camera(manifest: Manifest, station: Station, camera: CameraSettings) -> Recipe:
+
+class RecipeFile(Strict):
+    """A recipe as the quality engineer writes it: what is left out is the manifest's default."""
+
+    name: Name = Field(description="as the file is called, without .toml")
+    author: str = Field(min_length=1, max_length=200, description="who answers for these values; in each verdict")
+    classes: dict[str, ClassRecipe] = Field(
+        default_factory=dict, description="by class name: [classes.pits] gate = 0.3"
+    )
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """
+    One recipe worked out for every camera of a station.
+
+    Attributes:
+        hash: SHA-256 (hex) of all working values, the same wherever the same values decide.
+    """
+
+    file: RecipeFile
+    by_camera: Mapping[str, Recipe]
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(dict(self.by_camera), order="deterministic")).hexdigest()
+
+
+def station_recipe(station: Station) -> RecipeFile:
+    """Return the recipe that stands in the station's own file."""
+    return RecipeFile(name=STATION_RECIPE, author=f"settings of station {station.station}", classes=station.recipe)
+
+
+def read_recipe(station: Station, name: str) -> RecipeFile:
+    """
+    Return the recipe of that name: the station's own, or a file of the folder ``recipes``.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is not a recipe; names the file, the key, what was expected.
+    """
+    if name == STATION_RECIPE:
+        return station_recipe(station)
+    if station.recipes is None:
+        raise ConfigurationError(
+            f"recipe '{name}': the station has no folder of recipes; set key 'recipes', or use '{STATION_RECIPE}'"
+        )
+    path = station.recipes / f"{name}.toml"
+    try:
+        recipe = RecipeFile.model_validate(read_toml(path))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise ConfigurationError(f"{path}: key '{key}' = {fault['input']!r}: {fault['msg']}") from error
+    if recipe.name != name:
+        raise ConfigurationError(f"{path}: key 'name' = '{recipe.name}': expected '{name}', as the file is called")
+    return recipe
+
+
+def work_out(manifest: Manifest, station: Station, recipe: RecipeFile) -> Recipes:
+    """
+    Return the working values for every camera of the station.
+
+    Raises:
+        ConfigurationError: as recipe_for_camera.
+    """
+    return Recipes(recipe, {c.name: recipe_for_camera(manifest, recipe, c) for c in station.cameras})
+
+
+def recipe_for_camera(manifest: Manifest, recipe: RecipeFile, camera: CameraSettings) -> Recipe:
     """
     Return the working values for one camera.
 
@@ -18,10 +94,10 @@ def recipe_for_camera(manifest: Manifest, station: Station, camera: CameraSettin
         ConfigurationError: a class the bundle does not have, a value out of its bounds, mm2 without a scale, or a scale
             the bundle was not trained for; names the key, the value, what was expected.
     """
-    _refuse_unknown_classes(manifest, station)
+    _refuse_unknown_classes(manifest, recipe)
     _refuse_other_scale(manifest, camera)
     return Recipe(
-        classes=tuple(_limits(c, station.recipe.get(c.name, ClassRecipe()), camera) for c in manifest.classes),
+        classes=tuple(_limits(c, recipe.classes.get(c.name, ClassRecipe()), camera) for c in manifest.classes),
         mm_per_px=camera.mm_per_px,
     )
 
@@ -76,8 +152,8 @@ def _within(key: str, asked: float | None, limit: Limit) -> float:
     return asked
 
 
-def _refuse_unknown_classes(manifest: Manifest, station: Station) -> None:
-    for name in station.recipe:
+def _refuse_unknown_classes(manifest: Manifest, recipe: RecipeFile) -> None:
+    for name in recipe.classes:
         if name not in manifest.class_names:
             raise ConfigurationError(
                 f"key 'recipe.{name}': the bundle has no such class; expected {', '.join(manifest.class_names)}"

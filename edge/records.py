@@ -69,6 +69,7 @@ class Mode(str, Enum):
 
 
 STAGES: dict[str, str] = {
+    "trigger": "software trigger taken until the camera begins to read",
     "capture": "the camera's read call, until the picture lies in its slot",
     "wait": "picture in its slot until the inspector begins with it",
     "tile": "cutting tiles out of the slot",
@@ -77,9 +78,10 @@ STAGES: dict[str, str] = {
     "assemble": "cores to the frame's label map, run-lengths",
     "rules": "labels to defects to outcome",
     "handover": "result sent by the inspector until the station has it",
-    "publish": "claim and encoding, until the verdict is handed to the socket",
+    "journal": "verdict handed to the journal until it is durable, or until there was no more time to wait",
+    "publish": "claim and encoding, until the verdict is handed to the journal",
 }
-"""Stages of a part, in their order on the way. ``upload`` and ``journal`` join with the parts that need them."""
+"""Stages of a part, in their order on the way. ``upload`` joins with the backend that needs it."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,7 +141,21 @@ class View(Message, frozen=True):
     segmented: int
     """Tiles the segmenter saw."""
     timings_us: dict[str, int]
+    brightness: float | None
+    """Mean grey value of the picture, 0..255; None when nothing was measured."""
+    sharpness: float | None
+    """Variance of the Laplacian of the picture, grey values squared; None when nothing was measured."""
     mask: MaskReference | None
+
+
+class RecipeMark(Message, frozen=True):
+    """Which recipe decided, who wrote it, since when it is active."""
+
+    name: str
+    hash: str
+    """SHA-256 (hex) of the working values of all cameras."""
+    author: str
+    since_utc_us: int
 
 
 class Verdict(Message, frozen=True, tag_field="schema", tag="verdict"):
@@ -157,14 +173,18 @@ class Verdict(Message, frozen=True, tag_field="schema", tag="verdict"):
     reason: Reason | None
     detail: str
     """One line for people; empty for PASS and REJECT."""
+    stage: str | None
+    """The stage that had the part when its time was over: of late and overload only."""
     views: tuple[View, ...]
-    recipe_hash: str
+    """One a camera that the part was to be seen by, in the order of the settings."""
+    recipe: RecipeMark | None
+    """None when the part's recipe was never active: the inspector had not been proven yet."""
     bundle_hash: str
     trigger_us: int
     """Monotonic time of the trigger [us]."""
     deadline_us: int
     published_us: int
-    """Monotonic time just before the verdict is handed to the socket [us]."""
+    """Monotonic time just before the verdict is handed to the socket [us]; replayed: to the journal, the first time."""
     utc_us: int
     timings_us: dict[str, int]
     journaled: bool
@@ -209,8 +229,84 @@ class PictureHeader(Message, frozen=True, tag_field="schema", tag="picture"):
 
 
 CameraStateName: TypeAlias = Literal["closed", "open", "failed", "ended"]
-StationState: TypeAlias = Literal["starting", "ready", "degraded", "stopping", "stopped"]
-AuditEvent: TypeAlias = Literal["late_result", "inspector_lost", "camera_lost", "numbers_jumped"]
+StationState: TypeAlias = Literal["starting", "ready", "degraded", "paused", "stopping", "stopped"]
+
+STATES: dict[StationState, str] = {
+    "starting": "not ready yet",
+    "ready": "engines are proven, every camera is open, parts are inspected",
+    "degraded": "was ready and is not: an inspector or a camera is gone, or the self-test failed",
+    "paused": "people work on the line: every part is UNKNOWN(paused)",
+    "stopping": "told to end: no further part is taken, what is in hand may finish",
+    "stopped": "its last message",
+}
+
+
+class AuditEvent(str, Enum):
+    """What must be seen but is no verdict. Closed list; the meaning stands in AUDIT_EVENTS."""
+
+    LATE_RESULT = "late_result"
+    LATE_VIEW = "late_view"
+    INSPECTOR_LOST = "inspector_lost"
+    CAMERA_LOST = "camera_lost"
+    CAMERA_SILENT = "camera_silent"
+    NUMBERS_JUMPED = "numbers_jumped"
+    BOUNCED = "bounced"
+    UNSEEN = "unseen"
+    RECIPE_ACTIVE = "recipe_active"
+    RECIPE_REFUSED = "recipe_refused"
+    BUNDLE_ACTIVE = "bundle_active"
+    BUNDLE_REFUSED = "bundle_refused"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    SELFTEST_PASSED = "selftest_passed"
+    SELFTEST_FAILED = "selftest_failed"
+    JOURNAL_FAILING = "journal_failing"
+    JOURNAL_RECOVERED = "journal_recovered"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
+
+
+AUDIT_EVENTS: dict[AuditEvent, str] = {
+    AuditEvent.LATE_RESULT: "a view's result came after its part had its verdict; the first claim stands",
+    AuditEvent.LATE_VIEW: "a camera reported a part that had its verdict already; the picture was not inspected",
+    AuditEvent.INSPECTOR_LOST: "the inspecting process ended; its open parts are UNKNOWN, a new one is started",
+    AuditEvent.CAMERA_LOST: "an open camera failed; it is tried again",
+    AuditEvent.CAMERA_SILENT: "a camera reported nothing for expect_every_ms; the station is not ready until it does",
+    AuditEvent.NUMBERS_JUMPED: "frame or trigger numbers ran back or far ahead: how many are missing is not known",
+    AuditEvent.BOUNCED: "a trigger inside debounce_ms of the last one is the same trigger: no part",
+    AuditEvent.UNSEEN: "an independent count went on while nobody could see the parts; they have no verdict",
+    AuditEvent.RECIPE_ACTIVE: "another recipe is active: parts triggered from now on are judged by it",
+    AuditEvent.RECIPE_REFUSED: "a recipe was not made active; the old one stays",
+    AuditEvent.BUNDLE_ACTIVE: "another bundle is active",
+    AuditEvent.BUNDLE_REFUSED: "a bundle was not made active; the old one stays",
+    AuditEvent.PAUSED: "inspection is paused, by whom and why; every part is UNKNOWN(paused)",
+    AuditEvent.RESUMED: "inspection goes on",
+    AuditEvent.SELFTEST_PASSED: "the reference frames were judged as they must be",
+    AuditEvent.SELFTEST_FAILED: "a reference frame was judged wrongly; the station is not ready, parts are UNKNOWN",
+    AuditEvent.JOURNAL_FAILING: "the journal cannot be written; verdicts go on with journaled = false",
+    AuditEvent.JOURNAL_RECOVERED: "the journal can be written again; what waited is in it",
+    AuditEvent.JOURNAL_SET_ASIDE: "the journal was damaged and is kept beside a new one",
+}
+
+
+class Alarm(str, Enum):
+    """What somebody must look at while inspection goes on. Closed list; the meaning stands in ALARMS."""
+
+    JOURNAL_FAILING = "journal_failing"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
+    JOURNAL_OFF = "journal_off"
+    SELFTEST_FAILED = "selftest_failed"
+    CAMERA_SILENT = "camera_silent"
+    RECIPE_LOST = "recipe_lost"
+
+
+ALARMS: dict[Alarm, str] = {
+    Alarm.JOURNAL_FAILING: "verdicts are not kept at present: disk full, read-only or gone",
+    Alarm.JOURNAL_SET_ASIDE: "the journal was damaged and set aside at the start; consumers may have a gap",
+    Alarm.JOURNAL_OFF: "the station is told to keep no journal: nothing can be replayed",
+    Alarm.SELFTEST_FAILED: "the last self-test failed",
+    Alarm.CAMERA_SILENT: "a camera has reported nothing for longer than expect_every_ms",
+    Alarm.RECIPE_LOST: "the recipe that was active cannot be used any more; the station's own is",
+}
 
 
 class CameraStatus(Message, frozen=True):
@@ -218,6 +314,16 @@ class CameraStatus(Message, frozen=True):
     state: CameraStateName
     detail: str
     last_frame: int | None
+    numbered: bool
+    """Its frames carry its own numbers: a gap proves a missed part. False = missed is best effort, by time stamps."""
+
+
+class PauseMark(Message, frozen=True):
+    """Who paused inspection, why, and until when."""
+
+    role: str
+    reason: str
+    until_utc_us: int
 
 
 class Status(Message, frozen=True, tag_field="schema", tag="status"):
@@ -228,17 +334,23 @@ class Status(Message, frozen=True, tag_field="schema", tag="status"):
     epoch: int
     seq: int
     """Last verdict's number: a lost last message is found by it. 0 before the first."""
+    journaled_seq: int
+    """All verdicts up to this one are in the journal: they can be acknowledged and replayed."""
     state: StationState
     ready: bool
     """Our own state, not the process manager's: engines proven, every camera open."""
     detail: str
+    alarms: tuple[Alarm, ...]
+    recipe: RecipeMark | None
+    paused: PauseMark | None
     inspector: int
     """Number of the inspector process: how often it was started."""
     start_ms: dict[str, int]
     """What the present inspector's start took, by stage; empty until it is proven."""
     triggers: int
+    """Of this run; the ledger for ever and per shift comes on request."""
     counts: dict[str, int]
-    """Verdicts by outcome; triggers = PASS + REJECT + UNKNOWN + open."""
+    """Verdicts of this run by outcome; triggers = PASS + REJECT + UNKNOWN + open."""
     open: int
     cameras: tuple[CameraStatus, ...]
     sent_us: int
@@ -257,3 +369,21 @@ class Audit(Message, frozen=True, tag_field="schema", tag="audit"):
     detail: str
     outcome: Outcome | None
     sent_us: int
+
+
+class LedgerRow(Message, frozen=True):
+    """Parts of one shift and mode; triggers = passed + rejected + unknown + open."""
+
+    shift: str
+    """Local time at which the shift began, as in 2026-11-22T14:00; empty = for ever."""
+    mode: Mode
+    triggers: int
+    passed: int
+    rejected: int
+    unknown: dict[str, int]
+    """By reason."""
+    open: int
+    unseen: int
+    """Counted by an independent source while nobody could see them: no parts of the line above."""
+    bounced: int
+    """Triggers taken for the same one: no parts of the line above."""

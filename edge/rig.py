@@ -36,6 +36,7 @@ class Rig:
 
     Attributes:
         process: the station's process.
+        endpoints: where it publishes; control: where it takes requests.
         log: what it wrote to stderr, readable at any time.
     """
 
@@ -44,7 +45,13 @@ class Rig:
         self._folder = tempfile.TemporaryDirectory(prefix="edge-rig-")
         folder = Path(self._folder.name)
         self.endpoints = {name: f"ipc://{folder}/{name}" for name in ("results", "masks", "pictures")}
-        tree = {**settings, "replay": {"start": "first-subscriber"}, "endpoints": self.endpoints}
+        self.control = f"ipc://{folder}/control"
+        tree = {
+            "state_dir": folder / "state",
+            "replay": {"start": "first-subscriber"},
+            **settings,
+            "endpoints": {**self.endpoints, "control": self.control},
+        }
         config = folder / "station.toml"
         config.write_text(toml_from_tree(tree), encoding="utf-8")
         self.log = folder / "station.log"

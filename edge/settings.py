@@ -29,7 +29,8 @@ else:
 ENVIRONMENT_PREFIX = "EDGE_"
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+_TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 _LOCAL = re.compile(r"ipc://.+|tcp://(127\.0\.0\.1|localhost):(\*|(?P<port>\d{1,5}))")
 
 
@@ -45,8 +46,9 @@ class Endpoints(Strict):
     results: str = Field("tcp://127.0.0.1:5556", description="verdicts, status, audit (XPUB)")
     masks: str = Field("tcp://127.0.0.1:5557", description="masks, status (XPUB)")
     pictures: str = Field("tcp://127.0.0.1:5558", description="pictures as JPEG, rate-limited (PUB)")
+    control: str = Field("tcp://127.0.0.1:5559", description="requests and their answers (ROUTER)")
 
-    @field_validator("results", "masks", "pictures")
+    @field_validator("results", "masks", "pictures", "control")
     @classmethod
     def _local_only(cls, value: str) -> str:
         local = _LOCAL.fullmatch(value)
@@ -120,10 +122,28 @@ class OpenCVSource(Strict):
 Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource, Field(discriminator="kind")]
 
 
+class DriftLimits(Strict):
+    """Outside of these a picture is not what the networks were trained for: UNKNOWN(drift)."""
+
+    brightness_low: float | None = Field(None, ge=0, le=255, description="mean grey value of a picture")
+    brightness_high: float | None = Field(None, ge=0, le=255, description="mean grey value of a picture")
+    sharpness_low: float | None = Field(None, ge=0, description="variance of the Laplacian [grey values squared]")
+    suspicious_share: float | None = Field(
+        None, gt=0, le=1, description="share of the last 200 frames with a tile over a gate; more of them is no product"
+    )
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> DriftLimits:
+        low, high = self.brightness_low, self.brightness_high
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"expected brightness_low = {low:g} below brightness_high = {high:g}")
+        return self
+
+
 class CameraSettings(Strict):
     """One camera and its canvas."""
 
-    name: _Name = Field(description="appears in topics and verdicts")
+    name: Name = Field(description="appears in topics and verdicts")
     source: Source = Field(description="where its frames come from: one of the sources below, chosen by its kind")
     height: int = Field(
         256, ge=16, le=16384, description="largest picture: height of the canvas; of an opencv source every one [px]"
@@ -138,6 +158,16 @@ class CameraSettings(Strict):
     mm_per_px: float | None = Field(
         None, ge=1e-6, le=1000, description="scale at this station; none = rules in px only"
     )
+    trigger: Literal["free-run", "software", "camera"] = Field(
+        "free-run",
+        description="what makes a part: every frame; a request; every frame of a camera with a trigger input that "
+        "numbers them",
+    )
+    counter_offset: int = Field(0, description="frame number + this = number of the part; for parts.join = counter")
+    expect_every_ms: int | None = Field(
+        None, ge=1, description="silent for longer than this, the station is not ready; none = the line may stand"
+    )
+    drift: DriftLimits = Field(DriftLimits(), description="limits of a picture that can be judged")
 
     @property
     def paced(self) -> bool:
@@ -170,6 +200,47 @@ class ClassRecipe(Strict):
         return self
 
 
+class PartsSettings(Strict):
+    """From triggers to parts."""
+
+    join: Literal["each", "tag", "counter", "time"] = Field(
+        "each",
+        description="which frames of several cameras show the same part: none (each is a part); those of one tag; of "
+        "one number; of one moment. Cameras fired by a request need none of it",
+    )
+    window_ms: int = Field(20, ge=1, le=60_000, description="a view that comes later than this is missing")
+    debounce_ms: int = Field(0, ge=0, le=60_000, description="a trigger so soon after the last is the same one")
+    min_interval_ms: int = Field(0, ge=0, le=60_000, description="a trigger so soon after the last is an overrun")
+
+
+class JournalSettings(Strict):
+    """What is kept of each part, so that none is lost and every consumer can catch up."""
+
+    sync: Literal["normal", "full", "off"] = Field(
+        "normal", description="safe against a kill; against a power cut too; no journal, each start is a new epoch"
+    )
+    commit_reserve_ms: int = Field(
+        2, ge=0, le=1000, description="UNKNOWN(late) is claimed so long before the deadline, to be kept by then"
+    )
+    keep_days: float = Field(30.0, gt=0, description="older verdicts go")
+    keep_mb: int = Field(2000, ge=1, description="the oldest verdicts go when the file is larger")
+
+
+class ArchiveSettings(Strict):
+    """Which parts are kept with picture and mask, and for how long."""
+
+    path: Path | None = Field(None, description="folder; none = nothing is kept")
+    pass_share: float = Field(0.01, ge=0, le=1, description="random share of PASS parts")
+    near_miss: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="PASS parts with a score so close below its gate, or a defect that does not count",
+    )
+    keep_days: float = Field(30.0, gt=0, description="older parts go")
+    keep_mb: int = Field(10_000, ge=1, description="the oldest parts go when there is more")
+
+
 class ReplayStart(Strict):
     """When the first frame is taken: what is published before somebody subscribes reaches nobody."""
 
@@ -181,11 +252,28 @@ class ReplayStart(Strict):
 class Station(Strict):
     """A whole station: what one TOML file describes."""
 
-    station: _Name = Field(description="name of this station; appears in topics and verdicts")
+    station: Name = Field(description="name of this station; appears in topics and verdicts")
     cameras: tuple[CameraSettings, ...] = Field(min_length=1, description="one table [[cameras]] each")
     bundle: BundleSettings = Field(BundleSettings(), description="the release bundle to inspect with")
     backend: BackendSettings = Field(BackendSettings(), description="what runs the networks, and how")
     recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
+    recipes: Path | None = Field(
+        None, description="folder of further recipes, NAME.toml, switched by request; none = only the one above"
+    )
+    parts: PartsSettings = Field(PartsSettings(), description="from triggers to parts")
+    journal: JournalSettings = Field(JournalSettings(), description="what is kept of each part")
+    archive: ArchiveSettings = Field(ArchiveSettings(), description="pictures and masks that are kept")
+    shifts: tuple[_TimeOfDay, ...] = Field(
+        ("06:00", "14:00", "22:00"), min_length=1, description="when shifts begin, local time"
+    )
+    selftest_every_s: float | None = Field(
+        None, ge=10, description="judge the reference frames so often, while no part is open; none = by request only"
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="journal, cursors, active recipe; none = $STATE_DIRECTORY of the service, else "
+        "~/.local/state/edge-inspect/<station>",
+    )
     endpoints: Endpoints = Field(Endpoints(), description="where the outside connects")
     budget_ms: int = Field(100, ge=1, le=60_000, description="trigger to published; then the part is UNKNOWN(late)")
     start: Literal["require", "wait"] = Field(
@@ -222,6 +310,18 @@ class Station(Strict):
         if len(set(names)) != len(names):
             raise ValueError(f"camera names repeat: {', '.join(names)}")
         return value
+
+
+def state_dir_of(station: Station) -> Path:
+    """Return the folder of what must outlive a restart; it need not exist."""
+    if station.state_dir is not None:
+        return station.state_dir
+    # systemd gives a list when the unit names several; the first is the station's.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "edge-inspect" / station.station
 
 
 class TomlFile(PydanticBaseSettingsSource):

@@ -43,8 +43,8 @@ class Ready(FromInspector, frozen=True):
     bundle_hash: str
     backend: str
     class_names: tuple[str, ...]
-    recipe_hashes: dict[str, str]
-    """By camera."""
+    recipe_hash: str
+    """Of the working values of all cameras, as edge.recipe.Recipes.hash gives it."""
     took_ms: dict[str, int]
     """Start, in stages: load, compile, parity, warm-up."""
     parity: str
@@ -62,12 +62,18 @@ class CameraState(FromInspector, frozen=True):
     camera: str
     state: CameraStateName
     text: str
+    numbered: bool
+    """Its frames carry the camera's own numbers."""
+    counts: bool
+    """Its numbers go on while it is closed: an independent count of parts."""
 
 
 class Captured(FromInspector, frozen=True):
     """A part passed. Sent at once, by the camera's own thread."""
 
     camera: str
+    part: int | None
+    """The part this answers to, of a camera that is fired; None = the camera saw it by itself."""
     open_no: int
     frame_no: int
     t_us: int
@@ -81,10 +87,13 @@ class Captured(FromInspector, frozen=True):
 
 
 class Progress(FromInspector, frozen=True):
-    """A completed cycle of the engine thread: of a part, or of the idle probe through the engines."""
+    """The engine thread begins with a stage of a part, or has completed an idle probe through the engines."""
 
     part: int | None
+    camera: str
+    """Empty for the probe."""
     stage: str
+    """Of STAGES, or ``probe``."""
 
 
 class ViewResult(FromInspector, frozen=True):
@@ -100,7 +109,11 @@ class ViewResult(FromInspector, frozen=True):
     scores: dict[str, float]
     tiles: int
     segmented: int
+    stage: str | None
+    """The stage in which there was no more time; of UNKNOWN(overload)."""
     timings_us: dict[str, int]
+    brightness: float | None
+    sharpness: float | None
     height: int
     width: int
     encoding: Encoding
@@ -111,8 +124,42 @@ class ViewResult(FromInspector, frozen=True):
     sent_us: int
 
 
+class RecipeTaken(FromInspector, frozen=True):
+    """Answer to TakeRecipe: parts may be inspected with it from now on. Those before it keep theirs."""
+
+    recipe_hash: str
+    """Empty when it was refused."""
+    text: str
+
+
+class BundleTaken(FromInspector, frozen=True):
+    """Answer to TakeBundle: the engines were exchanged between two parts, or the old ones stay."""
+
+    bundle_hash: str
+    """Empty when it was refused."""
+    recipe_hash: str
+    """The active recipe's with the new bundle."""
+    class_names: tuple[str, ...]
+    text: str
+
+
+class SelfTested(FromInspector, frozen=True):
+    """Answer to SelfTest."""
+
+    passed: bool
+    text: str
+
+
 class Begin(Message, frozen=True):
     """Take frames."""
+
+
+class Fire(Message, frozen=True):
+    """Take a picture of this part with each of these cameras, now."""
+
+    part: int
+    cameras: tuple[str, ...]
+    deadline_us: int
 
 
 class Inspect(Message, frozen=True):
@@ -121,26 +168,63 @@ class Inspect(Message, frozen=True):
     open_no: int
     frame_no: int
     deadline_us: int
+    recipe_hash: str
 
 
-class Answered(Message, frozen=True):
-    """The part has its verdict: its slot is free, and its picture may be shown."""
+class FrameOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a frame of a part lies."""
 
-    part: int
     camera: str
     open_no: int
     frame_no: int
+
+
+class Answered(Message, frozen=True):
+    """The part has its verdict: its slots are free, and its pictures may be shown and kept."""
+
+    part: int
     epoch: int
     seq: int
     outcome: Outcome
+    frames: tuple[FrameOf, ...]
+    """Frames of the part that this inspector has reported; none when it has none."""
+    record: bytes
+    """The verdict as JSON, when the part is to be kept in the archive; else empty."""
+
+
+class Discard(Message, frozen=True):
+    """This frame belongs to no open part: its slot is free."""
+
+    frame: FrameOf
+
+
+class TakeRecipe(Message, frozen=True):
+    """Get ready to inspect with another recipe; it has been verified."""
+
+    recipe: bytes
+    """A RecipeFile of edge.recipe as JSON."""
+
+
+class TakeBundle(Message, frozen=True):
+    """Load another bundle beside the present one and exchange them between two parts; it has been verified."""
+
+    path: str
+    recipe: bytes
+    """The RecipeFile to use with it, as JSON."""
+
+
+class SelfTest(Message, frozen=True):
+    """Judge the bundle's reference frames with the engines in use."""
 
 
 class Stop(Message, frozen=True):
     pass
 
 
-ToStation: TypeAlias = Opening | Ready | Failed | CameraState | Captured | Progress | ViewResult
-ToInspector: TypeAlias = Begin | Inspect | Answered | Stop
+ToStation: TypeAlias = (
+    Opening | Ready | Failed | CameraState | Captured | Progress | ViewResult | RecipeTaken | BundleTaken | SelfTested
+)
+ToInspector: TypeAlias = Begin | Fire | Inspect | Answered | Discard | TakeRecipe | TakeBundle | SelfTest | Stop
 
 
 class Spawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +237,10 @@ class Spawn(msgspec.Struct, frozen=True, kw_only=True):
     to_station: str
     parent: int
     """Process id of the station: an inspector whose parent is another one has been orphaned and ends."""
+    recipe: bytes
+    """The RecipeFile of edge.recipe that is active, as JSON."""
+    bundle: str
+    """Folder of the bundle that is active."""
     resume_from: dict[str, int]
     """By camera: the first frame number that no earlier inspector has reported."""
     proven_bundle: str | None

@@ -11,7 +11,7 @@ from rich.table import Table
 from edge.bundle import read_trusted_bundle
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
-from edge.recipe import recipe_for_camera, refuse_other_format
+from edge.recipe import refuse_other_format, station_recipe, work_out
 from edge.rules import Recipe
 from edge.settings import CameraSettings, ReplaySource, Station
 from edge.tiles import Grid
@@ -35,7 +35,7 @@ def check(station: Station, console: Console) -> None:
     for camera in station.cameras:
         refuse_other_format(camera, manifest.format)
         _refuse_missing_replay(camera)
-    recipes = {camera.name: recipe_for_camera(manifest, station, camera) for camera in station.cameras}
+    recipes = work_out(manifest, station, station_recipe(station)).by_camera
     console.print(f"station  {station.station}: a verdict within {station.budget_ms} ms of each trigger")
     console.print(
         f"bundle   {manifest.name} {manifest.version} ({bundle.path}), unsigned, as bundle.allow_unsigned accepts"

@@ -1,33 +1,38 @@
 """
 ``edge-inspectd``: the station, what the service manager sees.
 
-Life cycle, in order: settings, run directory, sockets, signals, loop, end. Exit codes: edge/errors.py.
+Life cycle, in order: settings, run directory, journal, sockets, signals, loop, end. Exit codes: edge/errors.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zmq
 from rich.console import Console
 
+from edge import ctl
 from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError
-from edge.settings import Daemon, Station
+from edge.settings import Daemon, Station, state_dir_of
+from edge.station.changes import Changes
 from edge.station.check import check
+from edge.station.control import Control
+from edge.station.journal import open_journal
 from edge.station.loop import Loop
+from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
 from edge.station.reporter import Reporter
-from edge.station.supervisor import Supervisor
+from edge.station.supervisor import INSPECTOR, Supervisor
 from edge.station.systemd import Notifier, watchdog_period_s
+from edge.station.trials import Trials
 from edge.station.verdicts import Identity
 from edge.station.wakeup import Wakeup
 
@@ -36,7 +41,10 @@ _LINGER_MS = 1000
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the daemon and return its exit code."""
+    """Run the daemon, or with ``ctl`` ask a running one; return the exit code."""
+    given = sys.argv[1:] if args is None else args
+    if given[:1] == ["ctl"]:
+        return ctl.main(given[1:])
     return run("edge-inspectd", Daemon, args, inspect)
 
 
@@ -55,32 +63,68 @@ def inspect(command: Daemon) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="edge-inspectd: %(message)s")
     with _run_dir(station) as run_dir, contextlib.closing(Notifier()) as notifier:
-        return _serve(station, run_dir, notifier, once=command.once)
+        return serve(station, run_dir, notifier, once=command.once)
 
 
-def _serve(station: Station, run_dir: Path, notifier: Notifier, *, once: bool) -> int:
-    # A new epoch at every start: without a journal nothing proves where the last run ended.
-    identity = Identity(station.station, secrets.randbits(48))
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    publisher = Publisher(context, station)
-    supervisor = Supervisor(context, station, run_dir, SYSTEM_CLOCK)
-    loop = Loop(
-        station,
-        identity,
-        supervisor,
-        publisher,
-        Reporter(identity, publisher, notifier, SYSTEM_CLOCK, watchdog_period_s()),
-        SYSTEM_CLOCK,
-        Wakeup(publisher, supervisor, SYSTEM_CLOCK),
-        once=once,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: setattr(loop, "stop_requested", True))
+def serve(
+    station: Station, run_dir: Path, notifier: Notifier, *, once: bool, inspector: Sequence[str] = INSPECTOR
+) -> int:
+    """
+    Run one station until it ends; return the exit code.
+
+    Args:
+        run_dir: an empty folder for the private sockets.
+        inspector: command of process two.
+    """
+    folder = state_dir_of(station)
+    with _journal(station, folder) as journal:
+        identity = Identity(station.station, journal.epoch)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            publisher = Publisher(context, station)
+            control = Control(context, station.endpoints.control, SYSTEM_CLOCK)
+            supervisor = Supervisor(context, station, run_dir, SYSTEM_CLOCK, inspector)
+            trials = Trials(SYSTEM_CLOCK)
+            reporter = Reporter(identity, publisher, notifier, SYSTEM_CLOCK, watchdog_period_s())
+            kept = None if isinstance(journal, NoJournal) else folder
+            changes = Changes(station, kept, trials, reporter, SYSTEM_CLOCK, supervisor.order)
+            sockets = (publisher.results, publisher.masks, control.socket)
+            wakeup = Wakeup(sockets, journal, supervisor, trials, SYSTEM_CLOCK)
+            loop = Loop(
+                station,
+                identity,
+                supervisor,
+                publisher,
+                control,
+                reporter,
+                journal,
+                changes,
+                SYSTEM_CLOCK,
+                wakeup,
+                once=once,
+            )
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: setattr(loop, "stop_requested", True))
+            code = loop.run()
+        finally:
+            context.destroy(_LINGER_MS)
+        journal.close(loop.clean)
+        return code
+
+
+@contextlib.contextmanager
+def _journal(station: Station, folder: Path) -> Iterator[Records]:
+    """Open the journal and start its threads; what was not closed clean by then is closed as it is."""
+    if station.journal.sync == "off":
+        yield NoJournal()
+        return
+    journal = open_journal(folder, station.journal, SYSTEM_CLOCK)
+    journal.start()
     try:
-        return loop.run()
-    finally:
-        publisher.close(_LINGER_MS)
-        context.destroy(_LINGER_MS)
+        yield journal
+    except BaseException:
+        journal.close(clean=False)
+        raise
 
 
 @contextlib.contextmanager

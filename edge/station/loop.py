@@ -1,8 +1,8 @@
 """
 The station's loop: one thread that opens parts, keeps their deadlines, claims and publishes. It runs no engine.
 
-A cycle is: wait for whatever comes first, read what the inspector says, answer what is late, look after the inspector,
-send the heartbeat. Every path through which a part can end goes through ``_answer``.
+A cycle is: wait for whatever comes first, read what the inspector says, serve requests, answer what is due, let go what
+is durable, look after the inspector, send the heartbeat. Every end of a part goes through the registrar's one claim.
 """
 
 from __future__ import annotations
@@ -11,30 +11,37 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from edge.clock import Clock, Stopwatch
+from edge.clock import Clock
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError
 from edge.inspector.link import (
-    Answered,
     Begin,
+    BundleTaken,
     CameraState,
     Captured,
     Failed,
-    Inspect,
     Opening,
     Progress,
     Ready,
+    RecipeTaken,
+    SelfTest,
+    SelfTested,
     ToStation,
     ViewResult,
 )
-from edge.records import CameraStatus, Outcome, Reason, StationState
+from edge.records import Alarm, AuditEvent, Mode, Reason, StationState
 from edge.settings import Station
-from edge.station.parts import Part, Parts
+from edge.station.cameras import Cameras
+from edge.station.changes import Changes
+from edge.station.control import Control
+from edge.station.desk import Desk
+from edge.station.ledger import shift_from_utc
+from edge.station.maintenance import Maintenance
+from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
-from edge.station.reporter import Reporter
+from edge.station.registrar import Registrar
+from edge.station.reporter import Now, Reporter
 from edge.station.supervisor import Supervisor
-from edge.station.verdicts import Identity, mask_from_result, verdict_from_claim, view_from_result, view_without_result
+from edge.station.verdicts import Identity
 
 log = logging.getLogger("edge.station")
 
@@ -44,8 +51,6 @@ _START_LIMIT_S = 120.0
 _STOP_LIMIT_US = 2_000_000
 # A flood of messages must not keep the loop from its deadlines.
 _MESSAGES_A_CYCLE = 64
-# A gap in the frame numbers is answered part by part; a larger one is told and answered with one part.
-_LARGEST_GAP = 1000
 _FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
 
 
@@ -56,11 +61,14 @@ class Loop:
     Args:
         station: settings.
         identity: name and epoch in every message.
+        journal: open; its threads are started by the caller.
+        trials: where recipes and bundles are tried.
         wait: returns when something has come, at the latest at the monotonic time it is given [us].
         once: end when every source has ended and every verdict is out.
 
     Attributes:
         stop_requested: set by the signal handler; the next cycle begins to stop.
+        clean: everything was answered and said before the end.
     """
 
     def __init__(
@@ -69,7 +77,10 @@ class Loop:
         identity: Identity,
         supervisor: Supervisor,
         publisher: Publisher,
+        control: Control,
         reporter: Reporter,
+        journal: Records,
+        changes: Changes,
         clock: Clock,
         wait: Callable[[int], None],
         *,
@@ -80,31 +91,52 @@ class Loop:
         self._supervisor = supervisor
         self._publisher = publisher
         self._reporter = reporter
+        self._journal = journal
+        self._changes = changes
         self._clock = clock
         self._wait = wait
         self._once = once
-        self._parts = Parts()
+        self._cameras = Cameras(station.cameras)
+        self._maintenance = Maintenance(clock, reporter)
+        self._registrar = Registrar(station, identity, journal, publisher, reporter, clock, supervisor.order)
+        self._desk = Desk(
+            station,
+            control,
+            journal,
+            self._registrar,
+            changes,
+            self._maintenance,
+            self._cameras,
+            reporter,
+            clock,
+            self._unable,
+            lambda: reporter.described(self._now()),
+            self._advance,
+        )
         self._ready: Ready | None = None
-        self._cameras = {
-            c.name: CameraStatus(name=c.name, state="closed", detail="", last_frame=None) for c in station.cameras
-        }
-        self._last_open: dict[str, int] = {}
         self._listened = station.replay.start == "immediately"
         self._begun = False
         self._ever_ready = False
         self._failure = ""
         self._proven_bundle: str | None = None
+        self._silent = ""
+        self._journal_failing = ""
+        self._selftest_us: int | None = None
         self._stop_by_us: int | None = None
         self._ended = False
         self.stop_requested = False
+        self.clean = False
         self._handlers: dict[type[ToStation], Callable[[Any], None]] = {
             Opening: self._on_opening,
             Ready: self._on_ready,
             Failed: self._on_failed,
             CameraState: self._on_camera,
             Captured: self._on_captured,
-            Progress: lambda message: None,
+            Progress: self._registrar.progress,
             ViewResult: self._on_result,
+            RecipeTaken: self._on_taken,
+            BundleTaken: self._on_taken,
+            SelfTested: self._on_selftested,
         }
 
     def run(self) -> int:
@@ -115,26 +147,48 @@ class Loop:
             EdgeError: the start failed and ``start = "require"``; nothing was inspected.
         """
         try:
+            self.begin()
             while not self._finished():
                 self.cycle()
         finally:
             self._end()
         return 0
 
+    def begin(self) -> None:
+        """Answer what an earlier run left open, before anything else."""
+        if self._journal.set_aside is not None:
+            text = f"the journal was damaged; it is kept as {self._journal.set_aside}, a new one has begun"
+            self._reporter.audit(AuditEvent.JOURNAL_SET_ASIDE, None, text, None)
+        for entry in self._journal.left_open:
+            self._registrar.adopt(entry)
+
     def cycle(self) -> None:
         """Wait for the next event and handle everything that is due."""
         self._wait(self._due_us())
         self._hear()
-        self._answer_late()
+        self._desk.serve()
+        self._registrar.answer_due()
+        self._registrar.outbox.flush()
         if self.stop_requested and self._stop_by_us is None:
             self._begin_stop()
         self._look_after_inspector()
+        self._look_after_itself()
         self._serve_subscribers()
+        # What the above has claimed need not wait for the next event.
+        self._registrar.outbox.flush()
         self._reporter.feed_watchdog()
 
     def _due_us(self) -> int:
         """Return when something has to be done even if nothing comes."""
-        due = [self._reporter.due_us(), self._parts.next_deadline_us(), self._supervisor.start_at_us, self._stop_by_us]
+        due = [
+            self._reporter.due_us(),
+            self._registrar.parts.next_due_us(),
+            self._registrar.outbox.due_us(),
+            self._supervisor.start_at_us if self._stop_by_us is None else None,
+            self._maintenance.due_us(),
+            None if self._silent else self._cameras.silence_due_us(),
+            self._stop_by_us,
+        ]
         return min(us for us in due if us is not None)
 
     def _hear(self) -> bool:
@@ -147,94 +201,20 @@ class Loop:
                 self._handlers[type(message)](message)
         return False
 
-    # ---- parts -----------------------------------------------------------------------------------------------
+    # ---- what the inspector says -----------------------------------------------------------------------------
 
     def _on_captured(self, message: Captured) -> None:
-        if message.numbered:
-            self._answer_gap(message)
-        self._last_open[message.camera] = message.open_no
-        self._set_camera(message.camera, last_frame=message.frame_no)
-        part = self._trigger(message, message.frame_no, message.source)
-        if self._stop_by_us is not None:
-            self._unknown(part, Reason.STOPPED, "the station is being stopped")
-        elif message.fault is not None:
-            self._unknown(part, message.fault, message.detail)
-        elif not self._supervisor.order(_inspect(part)):
-            self._unknown(part, Reason.ENGINE, "the inspector takes no orders")
-
-    def _answer_gap(self, message: Captured) -> None:
-        """Answer the parts whose frames never came; numbers of different opens are not comparable."""
-        last = self._cameras[message.camera].last_frame
-        if last is None or self._last_open.get(message.camera) != message.open_no or message.frame_no == last + 1:
-            return
-        if not last < message.frame_no <= last + _LARGEST_GAP:
-            text = (
-                f"camera {message.camera}: frame {message.frame_no} follows {last}; how many are missing is not known"
-            )
-            self._reporter.audit("numbers_jumped", None, text, None)
-            return
-        for number in range(last + 1, message.frame_no):
-            part = self._trigger(message, number, str(number))
-            self._unknown(part, Reason.MISSED, f"frame {number} of camera {message.camera} never came")
-
-    def _trigger(self, message: Captured, frame_no: int, source: str) -> Part:
-        deadline_us = message.t_us + 1000 * self._station.budget_ms
-        return self._parts.trigger(message.camera, message.open_no, frame_no, source, message.t_us, deadline_us)
+        passed = self._cameras.seen(message, self._clock.now_us())
+        if passed:
+            shift = shift_from_utc(self._clock.utc_us(), self._station.shifts)
+            self._journal.count(shift, Mode.PRODUCTION, "unseen", passed)
+            text = f"camera {message.camera}: {passed} parts passed while it was closed, by its own count"
+            self._reporter.audit(AuditEvent.UNSEEN, None, text, None)
+        self._registrar.captured(message)
 
     def _on_result(self, message: ViewResult) -> None:
-        watch = Stopwatch(self._clock)
-        watch.stages_us["handover"] = self._clock.now_us() - message.sent_us
-        part = self._parts.find(message.part)
-        if part is not None and self._clock.now_us() >= part.deadline_us:
-            self._late(part)
-            part = None
-        if part is None:
-            text = f"{message.camera}: result after the verdict"
-            self._reporter.audit("late_result", message.part, text, message.outcome)
-            return
-        if message.outcome is not Outcome.UNKNOWN:
+        if self._registrar.result(message):
             self._supervisor.proved()
-        self._answer(part, message, message.outcome, message.reason, message.detail, watch)
-
-    def _answer_late(self) -> None:
-        for part in self._parts.expired(self._clock.now_us()):
-            self._late(part)
-
-    def _late(self, part: Part) -> None:
-        self._unknown(part, Reason.LATE, f"no result within {self._station.budget_ms} ms of the trigger")
-
-    def _unknown(self, part: Part, reason: Reason, detail: str) -> None:
-        self._answer(part, None, Outcome.UNKNOWN, reason, detail, Stopwatch(self._clock))
-
-    def _answer(
-        self,
-        part: Part,
-        result: ViewResult | None,
-        outcome: Outcome,
-        reason: Reason | None,
-        detail: str,
-        watch: Stopwatch,
-    ) -> None:
-        """Claim, publish, and tell the inspector that the frame's slot is free."""
-        if result is None:
-            view = view_without_result(part, reason or Reason.ENGINE)
-        else:
-            view = view_from_result(part, result)
-        claim = self._parts.claim(part.number, outcome, reason, detail, view)
-        if claim is None:
-            return
-        watch.lap("publish")
-        verdict = verdict_from_claim(
-            self._identity, claim, self._ready, watch.stages_us, self._clock.now_us(), self._clock.utc_us()
-        )
-        self._publisher.verdict(verdict)
-        if result is not None and self._ready is not None:
-            header = mask_from_result(self._identity, claim, result, self._ready.class_names)
-            if header is not None:
-                self._publisher.mask(header, result.payload)
-        self._supervisor.order(_answered(part, self._identity.epoch, claim.seq, outcome))
-
-    # ---- the inspector ---------------------------------------------------------------------------------------
 
     def _on_opening(self, message: Opening) -> None:
         self._reporter.say(f"inspector {message.inspector}: {message.stage}")
@@ -244,6 +224,10 @@ class Loop:
         self._proven_bundle = message.bundle_hash
         took = ", ".join(f"{stage} {ms} ms" for stage, ms in message.took_ms.items())
         log.info("inspector %d: %s; parity: %s; %s", message.inspector, message.backend, message.parity, took)
+        self._changes.inspector_ready(message)
+        self._registrar.bundle_hash = message.bundle_hash
+        self._registrar.class_names = message.class_names
+        self._registrar.inspector_ready()
         self._advance()
 
     def _on_failed(self, message: Failed) -> None:
@@ -251,18 +235,35 @@ class Loop:
         self._start_failed(message.text, message.exit_code)
 
     def _on_camera(self, message: CameraState) -> None:
-        before = self._cameras[message.camera].state
-        self._set_camera(message.camera, state=message.state, detail=message.text)
-        if message.state == "failed" and before == "open":
-            self._reporter.audit("camera_lost", None, message.text, None)
-        elif message.state != before:
+        before = self._cameras.note(message, self._clock.now_us())
+        if message.state == "failed" and before.state == "open":
+            self._reporter.audit(AuditEvent.CAMERA_LOST, None, message.text, None)
+        elif message.state != before.state:
             log.info("camera %s: %s: %s", message.camera, message.state, message.text)
         if message.state == "failed":
             self._start_failed(message.text, CameraError.exit_code)
         self._advance()
 
+    def _on_taken(self, message: RecipeTaken | BundleTaken) -> None:
+        if isinstance(message, RecipeTaken):
+            self._changes.recipe_taken(message)
+        else:
+            self._changes.bundle_taken(message)
+            if message.bundle_hash:
+                self._proven_bundle = self._registrar.bundle_hash = message.bundle_hash
+                self._registrar.class_names = message.class_names
+        self._advance()
+
+    def _on_selftested(self, message: SelfTested) -> None:
+        self._changes.selftested(message)
+        self._advance()
+
     def _advance(self) -> None:
         """Take what can be taken next: ready when all is there; then, when somebody listens, frames."""
+        self._registrar.recipe = self._changes.mark
+        self._registrar.inspector = self._supervisor.number
+        self._registrar.closed = self._closed()
+        self._registrar.mode = None if self._maintenance.mark is None else Mode.PAUSED
         if self._is_ready():
             self._reporter.say("inspecting")
             if not self._ever_ready:
@@ -271,7 +272,27 @@ class Loop:
         # The first time, all cameras begin together; later, one that is lost does not hold up the others.
         if self._ready is not None and self._ever_ready and self._listened and not self._begun:
             self._begun = self._supervisor.order(Begin())
+            self._cameras.begin(self._clock.now_us())
         self._send_status()
+
+    def _closed(self) -> tuple[Reason, str] | None:
+        """Return why parts are not inspected at present; None = they are."""
+        if self._stop_by_us is not None or self._ended:
+            return Reason.STOPPED, "the station is being stopped"
+        if self._maintenance.mark is not None:
+            return Reason.PAUSED, f"paused by {self._maintenance.mark.role}: {self._maintenance.mark.reason}"
+        if self._changes.selftest_failed:
+            return Reason.SELFTEST, self._changes.selftest_failed
+        return None
+
+    def _unable(self, cameras: tuple[str, ...]) -> tuple[Reason, str] | None:
+        """Return why these cameras cannot be fired at present; None = they can."""
+        if self._ready is None or not self._begun:
+            return Reason.ENGINE, "no inspector is ready at present"
+        closed = self._cameras.unusable(cameras)
+        return (Reason.CAMERA, f"camera {closed} is not open") if closed else None
+
+    # ---- the inspector's life --------------------------------------------------------------------------------
 
     def _start_failed(self, text: str, exit_code: int) -> None:
         """End the station if it has never been ready and is told to require it; else say so and go on trying."""
@@ -291,35 +312,68 @@ class Loop:
                 self._supervisor.kill()
         elif self._start_is_due():
             self._failure = ""
-            self._supervisor.start(self._resume_from(), self._proven_bundle)
+            recipe = self._changes.recipe.model_dump_json().encode()
+            self._supervisor.start(recipe, self._changes.bundle, self._cameras.resume_from(), self._proven_bundle)
 
     def _inspector_ended(self, code: int) -> None:
         """Answer what was in its hands at once, and prepare its successor."""
         # What it said last is still to be heard: frames it reported are parts, and its own reason is the best.
         while not self._hear():
-            self._answer_late()
+            self._registrar.answer_due()
         text = self._failure or f"inspector {self._supervisor.number} ended with code {code}"
         self._supervisor.bury()
         stopping = self._stop_by_us is not None
-        for part in self._parts.all_open():
-            self._unknown(part, Reason.STOPPED if stopping else Reason.ENGINE, text)
+        self._registrar.answer_all(Reason.STOPPED if stopping else Reason.ENGINE, text)
         self._ready = None
         self._begun = False
-        self._last_open.clear()
-        for name, camera in self._cameras.items():
-            if camera.state != "ended":
-                self._set_camera(name, state="closed", detail=text)
+        self._cameras.lost(text)
+        self._changes.inspector_lost()
         if not stopping:
-            self._reporter.audit("inspector_lost", None, text, None)
+            self._reporter.audit(AuditEvent.INSPECTOR_LOST, None, text, None)
             self._start_failed(text, EdgeError.exit_code)
-        self._send_status()
+        self._advance()
 
     def _start_is_due(self) -> bool:
         due_us = self._supervisor.start_at_us
         return self._stop_by_us is None and due_us is not None and self._clock.now_us() >= due_us
 
-    def _resume_from(self) -> dict[str, int]:
-        return {c.name: c.last_frame + 1 for c in self._cameras.values() if c.last_frame is not None}
+    # ---- the station itself ----------------------------------------------------------------------------------
+
+    def _look_after_itself(self) -> None:
+        """Notice what has changed without a message: the journal, a silent camera, the end of a pause, a trial."""
+        now_us = self._clock.now_us()
+        self._changes.look_after_trial()
+        if self._maintenance.expire():
+            self._advance()
+        self._look_after_journal()
+        silent = self._cameras.silent(now_us) if self._begun and self._maintenance.mark is None else ""
+        if silent != self._silent:
+            self._silent = silent
+            if silent:
+                self._reporter.audit(AuditEvent.CAMERA_SILENT, None, f"camera {silent} reports nothing", None)
+                self._reporter.say(f"camera {silent} reports nothing")
+            self._advance()
+        self._selftest_if_due(now_us)
+
+    def _look_after_journal(self) -> None:
+        failing = "" if isinstance(self._journal, NoJournal) else self._journal.alarm
+        if failing == self._journal_failing:
+            return
+        event = AuditEvent.JOURNAL_FAILING if failing else AuditEvent.JOURNAL_RECOVERED
+        if bool(failing) != bool(self._journal_failing):
+            self._reporter.audit(event, None, failing or "the journal is written again", None)
+        self._journal_failing = failing
+        self._send_status()
+
+    def _selftest_if_due(self, now_us: int) -> None:
+        every_s = self._station.selftest_every_s
+        if every_s is None or self._ready is None:
+            return
+        if self._selftest_us is None:
+            self._selftest_us = now_us
+        if now_us - self._selftest_us >= every_s * 1e6 and self._registrar.parts.open == 0 and not self._changes.busy:
+            self._selftest_us = now_us
+            self._supervisor.order(SelfTest())
 
     # ---- outside ---------------------------------------------------------------------------------------------
 
@@ -333,66 +387,72 @@ class Loop:
             self._send_status()
 
     def _send_status(self) -> None:
-        start_ms = {} if self._ready is None else self._ready.took_ms
-        self._reporter.status(self._state(), self._parts, self._cameras.values(), self._supervisor.number, start_ms)
+        self._reporter.status(self._now())
+
+    def _now(self) -> Now:
+        return Now(
+            seq=self._registrar.outbox.seq,
+            journaled_seq=min(self._journal.durable_seq, self._registrar.outbox.seq),
+            state=self._state(),
+            alarms=self._alarms(),
+            recipe=self._changes.mark,
+            paused=self._maintenance.mark,
+            inspector=self._supervisor.number,
+            start_ms={} if self._ready is None else self._ready.took_ms,
+            parts=self._registrar.parts,
+            cameras=self._cameras.statuses(),
+        )
+
+    def _alarms(self) -> tuple[Alarm, ...]:
+        raised = {
+            Alarm.JOURNAL_OFF: isinstance(self._journal, NoJournal),
+            Alarm.JOURNAL_FAILING: bool(self._journal_failing),
+            Alarm.JOURNAL_SET_ASIDE: self._journal.set_aside is not None,
+            Alarm.SELFTEST_FAILED: bool(self._changes.selftest_failed),
+            Alarm.CAMERA_SILENT: bool(self._silent),
+        }
+        return tuple(alarm for alarm, on in raised.items() if on)
 
     def _state(self) -> StationState:
         if self._ended:
             return "stopped"
         if self._stop_by_us is not None:
             return "stopping"
+        if self._maintenance.mark is not None:
+            return "paused"
         if self._is_ready():
             return "ready"
         return "degraded" if self._ever_ready else "starting"
 
     def _is_ready(self) -> bool:
-        cameras_ready = all(camera.state in ("open", "ended") for camera in self._cameras.values())
-        return self._ready is not None and self._stop_by_us is None and not self._ended and cameras_ready
-
-    def _set_camera(self, name: str, **changes: Any) -> None:
-        self._cameras[name] = msgspec.structs.replace(self._cameras[name], **changes)
+        able = self._ready is not None and self._cameras.all_in("open", "ended") and not self._silent
+        return able and self._closed() is None
 
     # ---- end -------------------------------------------------------------------------------------------------
 
     def _finished(self) -> bool:
         if self._stop_by_us is None:
-            all_ended = all(camera.state == "ended" for camera in self._cameras.values())
-            return self._once and all_ended and self._parts.open == 0
+            answered = self._registrar.parts.open == 0 and self._registrar.outbox.empty
+            return self._once and self._cameras.all_in("ended") and answered
         return not self._supervisor.running or self._clock.now_us() >= self._stop_by_us
 
     def _begin_stop(self) -> None:
         """Take no further part; what is in hand may finish."""
         self._stop_by_us = self._clock.now_us() + _STOP_LIMIT_US
+        self._desk.stopping = True
         self._reporter.say("stopping")
         self._reporter.stopping()
         self._supervisor.stop()
-        self._send_status()
+        self._advance()
 
     def _end(self) -> None:
         """Answer what is left, tell the outside, and see the inspector off."""
-        for part in self._parts.all_open():
-            self._unknown(part, Reason.STOPPED, "the station was stopped")
+        self._registrar.answer_all(Reason.STOPPED, "the station was stopped")
+        self._changes.stop()
+        self._registrar.outbox.flush_all()
         self._ended = True
         self._reporter.say("stopped")
         self._supervisor.stop()
         self._send_status()
         self._supervisor.see_off()
-
-
-def _inspect(part: Part) -> Inspect:
-    assert part.frame_no is not None
-    return Inspect(
-        part=part.number, camera=part.camera, open_no=part.open_no, frame_no=part.frame_no, deadline_us=part.deadline_us
-    )
-
-
-def _answered(part: Part, epoch: int, seq: int, outcome: Outcome) -> Answered:
-    return Answered(
-        part=part.number,
-        camera=part.camera,
-        open_no=part.open_no,
-        frame_no=part.frame_no or 0,
-        epoch=epoch,
-        seq=seq,
-        outcome=outcome,
-    )
+        self.clean = True

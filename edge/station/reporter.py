@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from edge.clock import Clock
-from edge.records import VERSION, Audit, AuditEvent, CameraStatus, Outcome, StationState, Status
+from edge.records import (
+    VERSION,
+    Alarm,
+    Audit,
+    AuditEvent,
+    CameraStatus,
+    Outcome,
+    PauseMark,
+    RecipeMark,
+    StationState,
+    Status,
+)
 from edge.station.parts import Parts
 from edge.station.publisher import Publisher
 from edge.station.systemd import Notifier
@@ -15,6 +27,22 @@ from edge.station.verdicts import Identity
 log = logging.getLogger("edge.station")
 
 HEARTBEAT_US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Now:
+    """How the station is at this moment: what its heartbeat is made of."""
+
+    seq: int
+    journaled_seq: int
+    state: StationState
+    alarms: tuple[Alarm, ...]
+    recipe: RecipeMark | None
+    paused: PauseMark | None
+    inspector: int
+    start_ms: dict[str, int]
+    parts: Parts
+    cameras: Iterable[CameraStatus]
 
 
 class Reporter:
@@ -61,39 +89,38 @@ class Reporter:
             self._fed_us = self._clock.now_us()
             self._notifier.notify("WATCHDOG=1")
 
-    def status(
-        self,
-        state: StationState,
-        parts: Parts,
-        cameras: Iterable[CameraStatus],
-        inspector: int,
-        start_ms: dict[str, int],
-    ) -> None:
+    def status(self, now: Now) -> None:
         """Publish the heartbeat now."""
         self._status_us = self._clock.now_us()
-        self._publisher.status(
-            Status(
-                version=VERSION,
-                station=self._identity.station,
-                epoch=self._identity.epoch,
-                seq=parts.seq,
-                state=state,
-                ready=state == "ready",
-                detail=self.detail,
-                inspector=inspector,
-                start_ms=start_ms,
-                triggers=parts.triggers,
-                counts={outcome.value: count for outcome, count in parts.counts.items()},
-                open=parts.open,
-                cameras=tuple(cameras),
-                sent_us=self._status_us,
-                utc_us=self._clock.utc_us(),
-            )
+        self._publisher.status(self.described(now))
+
+    def described(self, now: Now) -> Status:
+        """Return the heartbeat as it would be now."""
+        return Status(
+            version=VERSION,
+            station=self._identity.station,
+            epoch=self._identity.epoch,
+            seq=now.seq,
+            journaled_seq=now.journaled_seq,
+            state=now.state,
+            ready=now.state == "ready",
+            detail=self.detail,
+            alarms=now.alarms,
+            recipe=now.recipe,
+            paused=now.paused,
+            inspector=now.inspector,
+            start_ms=now.start_ms,
+            triggers=now.parts.triggers,
+            counts={outcome.value: count for outcome, count in now.parts.counts.items()},
+            open=now.parts.open,
+            cameras=tuple(now.cameras),
+            sent_us=self._clock.now_us(),
+            utc_us=self._clock.utc_us(),
         )
 
     def audit(self, event: AuditEvent, part: int | None, detail: str, outcome: Outcome | None) -> None:
         """Publish and log what must be seen but is no verdict."""
-        log.warning("%s: %s", event, detail)
+        log.warning("%s: %s", event.value, detail)
         self._publisher.audit(
             Audit(
                 version=VERSION,

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,9 @@ from edge.settings import Station
 
 log = logging.getLogger("edge.station")
 
+INSPECTOR = (sys.executable, "-I", "-m", "edge.inspector.main")
+"""Isolated: a module in the working directory must not stand in for one of the library's."""
+
 # Orders that may wait for a hung inspector: more than there can be frames in slots.
 _ORDERS_WAITING = 10_000
 # At the end only: while the station works, nothing waits for the inspector.
@@ -38,14 +42,25 @@ class Supervisor:
     """
     One inspector at a time, over its own pair of sockets.
 
+    Args:
+        command: what is started; another one must speak edge.inspector.link as the inspector does.
+
     Attributes:
         number: how many inspectors were started.
         inbox: what the present inspector says; poll it, then ``receive()``. None between two inspectors.
         alive_fd: readable when the present inspector's process has ended.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station, run_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        station: Station,
+        run_dir: Path,
+        clock: Clock,
+        command: Sequence[str] = INSPECTOR,
+    ) -> None:
         self._context = context
+        self._command = list(command)
         self._station = station
         self._run_dir = run_dir
         self._clock = clock
@@ -63,8 +78,16 @@ class Supervisor:
     def running(self) -> bool:
         return self._process is not None
 
-    def start(self, resume_from: dict[str, int], proven_bundle: str | None) -> None:
-        """Start the next inspector; it says on ``inbox`` how it gets on. One that cannot be started has ended."""
+    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+        """
+        Start the next inspector; it says on ``inbox`` how it gets on. One that cannot be started has ended.
+
+        Args:
+            recipe: the active RecipeFile as JSON.
+            bundle: folder of the active bundle.
+            resume_from: by camera the first frame number that was not reported yet.
+            proven_bundle: hash of the bundle whose parity is proven already.
+        """
         self.number += 1
         self.start_at_us = None
         self.heard_us = self._clock.now_us()
@@ -83,6 +106,8 @@ class Supervisor:
             to_inspector=to_inspector,
             to_station=to_station,
             parent=os.getpid(),
+            recipe=recipe,
+            bundle=bundle,
             resume_from=resume_from,
             proven_bundle=proven_bundle,
         )
@@ -93,11 +118,8 @@ class Supervisor:
             self._forget()
 
     def _spawn(self, told: bytes) -> None:
-        # Isolated: a module in the working directory must not stand in for one of the library's. A session of its own:
-        # Ctrl-C in a terminal is for the station, which sees the inspector off.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "edge.inspector.main"], stdin=subprocess.PIPE, start_new_session=True
-        )
+        # A session of its own: Ctrl-C in a terminal is for the station, which sees the inspector off.
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
         self.alive_fd = os.pidfd_open(self._process.pid)
         assert self._process.stdin is not None
         # One that is dead already cannot be told; its end is noticed like any other.

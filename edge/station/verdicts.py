@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.inspector.link import Ready, ViewResult
-from edge.records import VERSION, MaskHeader, Mode, Outcome, Reason, Verdict, View
-from edge.station.parts import Claim, Part
+from edge.inspector.link import ViewResult
+from edge.records import VERSION, MaskHeader, Outcome, Verdict, View
+from edge.station.parts import Claim, PartView
 
 
 @dataclass(frozen=True)
@@ -17,29 +17,34 @@ class Identity:
     epoch: int
 
 
-def view_without_result(part: Part, reason: Reason) -> View:
-    """Return the view of a part that was not inspected."""
+def view_from_part(view: PartView) -> View:
+    """Return what one camera has to say; UNKNOWN without a reason when the part did not wait for it."""
+    frame = None if view.frame is None else view.frame.frame_no
+    if view.result is not None:
+        return view_from_result(view.camera, frame, view.source, view.result)
     return View(
-        camera=part.camera,
-        frame=part.frame_no,
-        source=part.source,
+        camera=view.camera,
+        frame=frame,
+        source=view.source,
         outcome=Outcome.UNKNOWN,
-        reason=reason,
+        reason=view.reason,
         defects=(),
         defects_total=0,
         scores={},
         tiles=0,
         segmented=0,
         timings_us={},
+        brightness=None,
+        sharpness=None,
         mask=None,
     )
 
 
-def view_from_result(part: Part, result: ViewResult) -> View:
+def view_from_result(camera: str, frame: int | None, source: str, result: ViewResult) -> View:
     return View(
-        camera=part.camera,
-        frame=part.frame_no,
-        source=part.source,
+        camera=camera,
+        frame=frame,
+        source=source,
         outcome=result.outcome,
         reason=result.reason,
         defects=result.defects,
@@ -48,67 +53,87 @@ def view_from_result(part: Part, result: ViewResult) -> View:
         tiles=result.tiles,
         segmented=result.segmented,
         timings_us=result.timings_us,
+        brightness=result.brightness,
+        sharpness=result.sharpness,
         mask=result.mask,
     )
 
 
 def verdict_from_claim(
-    identity: Identity, claim: Claim, ready: Ready | None, stages_us: dict[str, int], now_us: int, utc_us: int
+    identity: Identity, claim: Claim, bundle_hash: str, stages_us: dict[str, int], now_us: int, utc_us: int
 ) -> Verdict:
     """
-    Return the record of a claim.
+    Return the record of a claim, as it goes into the journal.
 
     Args:
-        ready: what the inspector said when it was proven; None while there was none yet.
-        stages_us: the station's own stages; the view's are added.
-        now_us: monotonic, just before it is handed to the socket.
+        bundle_hash: of the bundle that was in use; empty before an inspector was ready.
+        stages_us: the station's own stages; those of the views are added, the slowest view's of each.
+        now_us: monotonic.
     """
     part = claim.part
+    views = tuple(view_from_part(view) for view in part.views.values())
     return Verdict(
         version=VERSION,
         station=identity.station,
         epoch=identity.epoch,
         seq=claim.seq,
         part=part.number,
-        part_id=None,
-        tag=None,
-        mode=Mode.PRODUCTION,
+        part_id=part.part_id,
+        tag=part.tag,
+        mode=part.mode,
         outcome=claim.outcome,
         reason=claim.reason,
         detail=claim.detail,
-        views=(claim.view,),
-        recipe_hash="" if ready is None else ready.recipe_hashes.get(part.camera, ""),
-        bundle_hash="" if ready is None else ready.bundle_hash,
+        stage=claim.stage,
+        views=views,
+        recipe=part.recipe,
+        bundle_hash=bundle_hash,
         trigger_us=part.trigger_us,
         deadline_us=part.deadline_us,
         published_us=now_us,
         utc_us=utc_us,
-        timings_us={**claim.view.timings_us, **stages_us},
-        journaled=False,
+        timings_us={**_slowest(views), **stages_us},
+        journaled=True,
         replayed=False,
-        complete=claim.view.mask is not None and claim.view.mask.complete,
+        complete=bool(views) and all(view.mask is not None and view.mask.complete for view in views),
     )
 
 
-def mask_from_result(
-    identity: Identity, claim: Claim, result: ViewResult, class_names: tuple[str, ...]
-) -> MaskHeader | None:
-    """Return the header of the mask to send; None when there is none, or when it is too large and only announced."""
-    reference = claim.view.mask
-    if reference is None or not reference.sent:
-        return None
+def _slowest(views: tuple[View, ...]) -> dict[str, int]:
+    stages_us: dict[str, int] = {}
+    for view in views:
+        for stage, us in view.timings_us.items():
+            stages_us[stage] = max(us, stages_us.get(stage, 0))
+    return stages_us
+
+
+def masks_from_claim(
+    identity: Identity, claim: Claim, class_names: tuple[str, ...]
+) -> tuple[tuple[MaskHeader, bytes], ...]:
+    """Return the masks to send with a verdict: those that there are, and that are not too large and only announced."""
+    masks = []
+    for view in claim.part.views.values():
+        if view.result is not None and view.result.mask is not None and view.result.mask.sent:
+            masks.append((_mask_header(identity, claim, view, view.result, class_names), view.result.payload))
+    return tuple(masks)
+
+
+def _mask_header(
+    identity: Identity, claim: Claim, view: PartView, result: ViewResult, class_names: tuple[str, ...]
+) -> MaskHeader:
+    assert result.mask is not None
     return MaskHeader(
         version=VERSION,
         station=identity.station,
-        camera=claim.part.camera,
+        camera=view.camera,
         epoch=identity.epoch,
         seq=claim.seq,
         part=claim.part.number,
-        source=claim.part.source,
+        source=view.source,
         height=result.height,
         width=result.width,
         encoding=result.encoding,
         class_names=class_names,
-        sha256=reference.sha256,
-        complete=reference.complete,
+        sha256=result.mask.sha256,
+        complete=result.mask.complete,
     )

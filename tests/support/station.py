@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from edge.inspector.link import CameraState, Captured, Ready, ToInspector, ToStation, ViewResult
-from edge.records import Audit, MaskHeader, MaskReference, Outcome, Reason, Status, Verdict
+from edge.inspector.report import Task, TrialReport
+from edge.records import Audit, MaskHeader, MaskReference, Mode, Outcome, Reason, Status, Verdict
+from edge.requests import AnyAnswer, AnyRequest, Trigger
 from edge.settings import Station
+from edge.station.changes import Changes
+from edge.station.control import Asked
 from edge.station.loop import Loop
+from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Topics
 from edge.station.reporter import Reporter
 from edge.station.verdicts import Identity
@@ -44,8 +50,9 @@ class FakeSupervisor:
         self.heard_us = clock.now_us()
         self.killed = False
 
-    def start(self, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven_bundle: str | None) -> None:
         self.number += 1
+        self.started_with = (recipe, bundle)
         self.running, self._code, self.start_at_us = True, None, None
         self.heard_us = self._clock.now_us()
         self.resumed.append(resume_from)
@@ -114,6 +121,79 @@ class RecordingPublisher:
         return topics
 
 
+class FakeControl:
+    """Requests as they are put in, answers as they were given."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Asked] = deque()
+        self.answers: list[AnyAnswer] = []
+        self.remembered: dict[str, AnyAnswer] = {}
+
+    def receive(self) -> Asked | None:
+        return self.waiting.popleft() if self.waiting else None
+
+    def answer(self, asked: Asked, answer: AnyAnswer, payload: Sequence[bytes] = ()) -> None:
+        self.answers.append(answer)
+
+    def remember(self, request_id: str, answer: AnyAnswer) -> None:
+        self.remembered[request_id] = answer
+
+
+class FakeTrials:
+    """A trial ends when ``report`` is set."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.running = False
+        self.report: TrialReport | str | None = None
+
+    def start(self, task: Task) -> None:
+        self.tasks.append(task)
+        self.running = True
+
+    def ended(self) -> TrialReport | str | None:
+        if self.report is None:
+            return None
+        report, self.report, self.running = self.report, None, False
+        return report
+
+    def stop(self) -> None:
+        self.running = False
+
+
+class MemoryJournal(NoJournal):
+    """
+    Everything is durable at once, until it is told to hold.
+
+    Attributes:
+        held: nothing becomes durable while this is set.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch = 77
+        self.failing = self.alarm = ""
+        self.held = False
+        self._settled = 0
+        self._seq_settled = 0
+
+    @property
+    def durable(self) -> int:
+        self._settled = self._settled if self.held else self._tickets
+        return self._settled
+
+    @durable.setter
+    def durable(self, ticket: int) -> None: ...
+
+    @property
+    def durable_seq(self) -> int:
+        self._seq_settled = self._seq_settled if self.held else self.seq
+        return self._seq_settled
+
+    @durable_seq.setter
+    def durable_seq(self, seq: int) -> None: ...
+
+
 class RecordingNotifier:
     def __init__(self) -> None:
         self.states: list[str] = []
@@ -125,24 +205,59 @@ class RecordingNotifier:
 class Bench:
     """A loop on all of these, and the words to play a story with."""
 
-    def __init__(self, *, cameras: tuple[str, ...] = ("cam1",), once: bool = False, **settings: object) -> None:
-        sources = [{"name": name, "source": {"kind": "synthetic"}} for name in cameras]
-        self.station = Station.model_validate({"station": "line1", "cameras": sources, "budget_ms": 100, **settings})
+    def __init__(
+        self,
+        *,
+        cameras: tuple[str, ...] = ("cam1",),
+        once: bool = False,
+        trigger: str = "free-run",
+        journal: Records | None = None,
+        **settings: object,
+    ) -> None:
+        sources = [{"name": name, "source": {"kind": "synthetic"}, "trigger": trigger} for name in cameras]
+        tree = {
+            "station": "line1",
+            "cameras": sources,
+            "budget_ms": 100,
+            "journal": {"commit_reserve_ms": 0},
+            **settings,
+        }
+        self.station = Station.model_validate(tree)
         self.clock = FakeClock()
         self.supervisor = FakeSupervisor(self.clock)
         self.publisher = RecordingPublisher()
+        self.control = FakeControl()
+        self.trials = FakeTrials()
         self.notifier = RecordingNotifier()
-        identity = Identity("line1", epoch=77)
+        self.journal = MemoryJournal() if journal is None else journal
+        identity = Identity("line1", self.journal.epoch)
+        reporter = Reporter(identity, self.publisher, self.notifier, self.clock, watchdog_s=2.0)  # type: ignore[arg-type]
+        self.changes = Changes(self.station, None, self.trials, reporter, self.clock, self.supervisor.order)
         self.loop = Loop(
             self.station,
             identity,
             self.supervisor,  # type: ignore[arg-type]
             self.publisher,  # type: ignore[arg-type]
-            Reporter(identity, self.publisher, self.notifier, self.clock, watchdog_s=2.0),  # type: ignore[arg-type]
+            self.control,  # type: ignore[arg-type]
+            reporter,
+            self.journal,
+            self.changes,
             self.clock,
             wait=lambda due_us: None,
             once=once,
         )
+        self.loop.begin()
+
+    def ask(self, *requests: AnyRequest) -> list[AnyAnswer]:
+        """Ask, let the loop go round once, and return what was answered meanwhile."""
+        before = len(self.control.answers)
+        self.control.waiting.extend(Asked((b"peer",), request) for request in requests)
+        self.loop.cycle()
+        return self.control.answers[before:]
+
+    def trigger(self, id_: str, **values: object) -> Trigger:
+        fields = {"part_id": None, "tag": None, "counter": None, "mode": Mode.PRODUCTION, "cameras": None, **values}
+        return Trigger(version=1, id=id_, **fields)  # type: ignore[arg-type]
 
     def after(self, ms: float) -> None:
         """Let time pass and the loop go round once."""
@@ -165,13 +280,15 @@ class Bench:
             bundle_hash="b" * 64,
             backend="stand-in",
             class_names=("pits", "scratch"),
-            recipe_hashes={c.name: "r" * 64 for c in self.station.cameras},
+            recipe_hash="r" * 64,
             took_ms={"load": 1},
             parity="stand-in",
         )
 
     def camera(self, name: str, state: str, text: str = "") -> CameraState:
-        return CameraState(inspector=self.supervisor.number, camera=name, state=state, text=text)  # type: ignore[arg-type]
+        return CameraState(
+            inspector=self.supervisor.number, camera=name, state=state, text=text, numbered=True, counts=False
+        )  # type: ignore[arg-type]
 
     def captured(
         self,
@@ -182,14 +299,17 @@ class Bench:
         fault: Reason | None = None,
         numbered: bool = True,
         age_ms: int = 0,
+        part: int | None = None,
+        tag: int | None = None,
     ) -> Captured:
         return Captured(
             inspector=self.supervisor.number,
             camera=camera,
+            part=part,
             open_no=open_no,
             frame_no=frame_no,
             t_us=self.clock.now_us() - 1000 * age_ms,
-            tag=None,
+            tag=tag,
             source=str(frame_no),
             numbered=numbered,
             fault=fault,
@@ -202,11 +322,12 @@ class Bench:
         outcome: Outcome = Outcome.PASS,
         reason: Reason | None = None,
         payload: bytes = b"\x00\x04\x00\x00",
+        camera: str = "cam1",
     ) -> ViewResult:
         return ViewResult(
             inspector=self.supervisor.number,
             part=part,
-            camera="cam1",
+            camera=camera,
             outcome=outcome,
             reason=reason,
             detail="" if reason is None else "as told",
@@ -215,7 +336,10 @@ class Bench:
             scores={},
             tiles=1,
             segmented=0,
+            stage=None,
             timings_us={},
+            brightness=None,
+            sharpness=None,
             height=2,
             width=2,
             encoding="runs",

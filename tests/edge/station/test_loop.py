@@ -39,7 +39,7 @@ def test_the_slot_is_freed_after_every_answer() -> None:
     bench.get_ready()
     bench.hear(bench.captured(1), bench.captured(2, fault=Reason.CAMERA))
     bench.hear(bench.result(1))
-    answered = [(o.frame_no, o.outcome) for o in bench.supervisor.orders if isinstance(o, Answered)]
+    answered = [(o.frames[0].frame_no, o.outcome) for o in bench.supervisor.orders if isinstance(o, Answered)]
     assert answered == [(2, Outcome.UNKNOWN), (1, Outcome.PASS)]
 
 
@@ -289,7 +289,9 @@ def test_verdicts_of_a_dead_inspector_still_name_bundle_and_recipe() -> None:
     bench.supervisor.die(-9)
     bench.loop.cycle()
     assert bench.publisher.verdicts[0].bundle_hash == "b" * 64
-    assert bench.publisher.verdicts[0].recipe_hash == "r" * 64
+    recipe = bench.publisher.verdicts[0].recipe
+    assert recipe is not None
+    assert (recipe.name, recipe.hash) == ("station", "r" * 64)
 
 
 def test_numbers_of_two_inspectors_are_not_compared() -> None:

@@ -1,0 +1,292 @@
+"""
+Recipe, bundle and self-test: what is changed or tried while the line runs, one at a time.
+
+A change is tried by a short-lived child first; then the inspector takes it between two parts; only then is it active.
+At any failure the old one stays. What is active outlives a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+from pydantic import ValidationError
+
+from edge.clock import Clock
+from edge.errors import ConfigurationError
+from edge.inspector.link import (
+    BundleTaken,
+    Ready,
+    RecipeTaken,
+    SelfTest,
+    SelfTested,
+    TakeBundle,
+    TakeRecipe,
+    ToInspector,
+)
+from edge.inspector.report import Task, TrialReport
+from edge.recipe import STATION_RECIPE, RecipeFile, read_recipe, station_recipe
+from edge.records import AuditEvent, RecipeMark
+from edge.requests import Refusal
+from edge.settings import Station
+from edge.station.reporter import Reporter
+
+log = logging.getLogger("edge.station")
+
+_FILE = "active.json"
+
+
+class Active(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in use, as it is kept in the state directory: the recipe whole, so that no edited file changes it."""
+
+    recipe: str
+    """A RecipeFile as JSON; empty = the one of the station's settings."""
+    bundle: str
+    """Folder; empty = the one of the settings."""
+
+
+class Tried(Protocol):
+    """What a change asks of the trials."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def start(self, task: Task) -> None: ...
+
+    def ended(self) -> TrialReport | str | None: ...
+
+    def stop(self) -> None: ...
+
+
+Answer = Callable[[Refusal | None, str], None]
+"""Called once: with None and what was done, or with why not."""
+
+
+class Changes:
+    """
+    Args:
+        folder: the state directory; None = nothing outlives a restart.
+        order: tells the inspector; False when there is none to tell.
+
+    Attributes:
+        recipe: the active one.
+        bundle: folder of the active one.
+        mark: the active recipe's, as it stands in verdicts; None before an inspector was ready.
+        selftest_failed: the text of the last self-test if it failed; parts are not inspected then.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        folder: Path | None,
+        trials: Tried,
+        reporter: Reporter,
+        clock: Clock,
+        order: Callable[[ToInspector], bool],
+    ) -> None:
+        self._station = station
+        self._file = None if folder is None else folder / _FILE
+        self._trials = trials
+        self._reporter = reporter
+        self._clock = clock
+        self._order = order
+        self._kind: Literal["recipe", "bundle", "selftest"] | None = None
+        self._next: tuple[RecipeFile, str] | None = None
+        self._answer: Answer | None = None
+        self.mark: RecipeMark | None = None
+        self.selftest_failed = ""
+        active = self._read()
+        try:
+            self.recipe = RecipeFile.model_validate_json(active.recipe) if active.recipe else station_recipe(station)
+        except ValidationError as error:
+            raise ConfigurationError(f"{self._file}: not a recipe of this release; remove the file") from error
+        self.bundle = active.bundle or str(station.bundle.path)
+
+    @property
+    def busy(self) -> bool:
+        return self._kind is not None
+
+    # ---- asked for -------------------------------------------------------------------------------------------
+
+    def use_recipe(self, name: str, answer: Answer) -> None:
+        """Try a recipe, then make it active."""
+        try:
+            recipe = read_recipe(self._station, name)
+        except ConfigurationError as error:
+            self._reporter.audit(AuditEvent.RECIPE_REFUSED, None, str(error), None)
+            answer(Refusal.RECIPE, str(error))
+            return
+        self._try("recipe", recipe, self.bundle, answer)
+
+    def use_bundle(self, path: str | None, answer: Answer) -> None:
+        """Try a bundle with the active recipe, then make it active; None = the one of the settings."""
+        self._try("bundle", self.recipe, path or str(self._station.bundle.path), answer)
+
+    def selftest(self, answer: Answer) -> None:
+        """Have the reference frames judged by the engines in use."""
+        self._begin("selftest", (self.recipe, self.bundle), answer)
+        if not self._order(SelfTest()):
+            self._refuse(Refusal.NOT_READY, "there is no inspector at present; ask again when the station is ready")
+
+    def _try(self, kind: Literal["recipe", "bundle"], recipe: RecipeFile, bundle: str, answer: Answer) -> None:
+        self._begin(kind, (recipe, bundle), answer)
+        task = Task(station=self._station.model_dump_json(), bundle=bundle, recipe=recipe.model_dump_json().encode())
+        try:
+            self._trials.start(task)
+        except OSError as error:
+            self._refuse(self._refusal(), f"the trial cannot be started: {error.strerror}")
+
+    def _begin(
+        self, kind: Literal["recipe", "bundle", "selftest"], following: tuple[RecipeFile, str], answer: Answer
+    ) -> None:
+        self._kind, self._next, self._answer = kind, following, answer
+
+    # ---- went on ---------------------------------------------------------------------------------------------
+
+    def look_after_trial(self) -> None:
+        """Go on when the trial has ended."""
+        report = self._trials.ended() if self._trials.running else None
+        if report is None or self._next is None:
+            return
+        if isinstance(report, str) or not report.accepted:
+            self._refuse(self._refusal(), report if isinstance(report, str) else report.text)
+            return
+        recipe, bundle = self._next
+        # Before it is used: what cannot be kept would be another recipe after the next restart.
+        fault = self._prepare_file(recipe, bundle)
+        if fault:
+            self._refuse(self._refusal(), fault)
+            return
+        told = recipe.model_dump_json().encode()
+        order = TakeRecipe(recipe=told) if self._kind == "recipe" else TakeBundle(path=bundle, recipe=told)
+        if not self._order(order):
+            self._refuse(Refusal.NOT_READY, "the inspector ended during the trial; ask again when the station is ready")
+
+    def recipe_taken(self, message: RecipeTaken) -> None:
+        if self._kind != "recipe":
+            return
+        if not message.recipe_hash:
+            self._refuse(Refusal.RECIPE, message.text)
+            return
+        self._activate(message.recipe_hash)
+        self._done(AuditEvent.RECIPE_ACTIVE, f"recipe '{self.recipe.name}' by {self.recipe.author} is active")
+
+    def bundle_taken(self, message: BundleTaken) -> None:
+        if self._kind != "bundle":
+            return
+        if not message.bundle_hash:
+            self._refuse(Refusal.BUNDLE, message.text)
+            return
+        self._activate(message.recipe_hash)
+        self._done(AuditEvent.BUNDLE_ACTIVE, f"bundle {self.bundle} ({message.bundle_hash[:12]}) is active")
+
+    def selftested(self, message: SelfTested) -> None:
+        """Take the result of a self-test, asked for or not."""
+        self.selftest_failed = "" if message.passed else message.text
+        event = AuditEvent.SELFTEST_PASSED if message.passed else AuditEvent.SELFTEST_FAILED
+        if self._kind != "selftest":
+            self._reporter.audit(event, None, message.text, None)
+        elif message.passed:
+            self._done(event, message.text)
+        else:
+            self._refuse(Refusal.SELFTEST, message.text)
+
+    def inspector_ready(self, message: Ready) -> None:
+        """A new inspector works with what is active."""
+        if self.mark is None or self.mark.hash != message.recipe_hash:
+            self.mark = self._mark(message.recipe_hash)
+        if self.selftest_failed:
+            self._order(SelfTest())
+
+    def inspector_lost(self) -> None:
+        """What it was about to take is refused; what is active goes on with the next one."""
+        if self._kind is not None and not self._trials.running:
+            self._refuse(Refusal.NOT_READY, "the inspector ended meanwhile; ask again when the station is ready")
+
+    def stop(self) -> None:
+        self._trials.stop()
+        if self._kind is not None:
+            self._refuse(Refusal.STOPPING, "the station is being stopped")
+
+    # ---- ends ------------------------------------------------------------------------------------------------
+
+    def _activate(self, recipe_hash: str) -> None:
+        assert self._next is not None
+        self.recipe, self.bundle = self._next
+        self.mark = self._mark(recipe_hash)
+        self._take_file()
+
+    def _mark(self, recipe_hash: str) -> RecipeMark:
+        return RecipeMark(
+            name=self.recipe.name, hash=recipe_hash, author=self.recipe.author, since_utc_us=self._clock.utc_us()
+        )
+
+    def _done(self, event: AuditEvent, text: str) -> None:
+        self._reporter.audit(event, None, text, None)
+        self._end(None, text)
+
+    def _refusal(self) -> Refusal:
+        return Refusal.BUNDLE if self._kind == "bundle" else Refusal.RECIPE
+
+    def _refuse(self, refusal: Refusal, text: str) -> None:
+        events = {
+            "recipe": AuditEvent.RECIPE_REFUSED,
+            "bundle": AuditEvent.BUNDLE_REFUSED,
+            "selftest": AuditEvent.SELFTEST_FAILED,
+        }
+        assert self._kind is not None
+        self._reporter.audit(events[self._kind], None, text, None)
+        self._end(refusal, text)
+
+    def _end(self, refusal: Refusal | None, text: str) -> None:
+        answer, self._kind, self._next, self._answer = self._answer, None, None, None
+        if answer is not None:
+            answer(refusal, text)
+
+    # ---- over a restart --------------------------------------------------------------------------------------
+
+    def _read(self) -> Active:
+        if self._file is None or not self._file.exists():
+            return Active(recipe="", bundle="")
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=Active)
+        except (OSError, msgspec.DecodeError) as error:
+            # Which recipe was active is not known, and the wrong one would pass what must not pass.
+            raise ConfigurationError(
+                f"{self._file}: cannot be read ({error}); remove it to start with the recipe and bundle of the settings"
+            ) from error
+
+    def _prepare_file(self, recipe: RecipeFile, bundle: str) -> str:
+        """Write the new file beside the old one; return why it cannot be written, if it cannot."""
+        if self._file is None:
+            return ""
+        active = Active(
+            recipe="" if recipe.name == STATION_RECIPE else recipe.model_dump_json(),
+            bundle="" if bundle == str(self._station.bundle.path) else str(Path(bundle).absolute()),
+        )
+        try:
+            with self._new_file.open("wb") as file:
+                file.write(msgspec.json.encode(active))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            return f"{self._new_file}: cannot be written ({error.strerror}): the change would not outlive a restart"
+        return ""
+
+    @property
+    def _new_file(self) -> Path:
+        assert self._file is not None
+        return self._file.with_suffix(".new")
+
+    def _take_file(self) -> None:
+        """Put the new file into the old one's place."""
+        if self._file is None:
+            return
+        try:
+            self._new_file.replace(self._file)
+        except OSError as error:
+            log.error("%s: %s; after a restart the recipe and bundle of before are active", self._file, error.strerror)
