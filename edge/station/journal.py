@@ -37,7 +37,7 @@ _RETRY_S = 0.5
 _CLOSE_S = 2.0
 _HOUSE_S = 1.0
 # Between two bites the writer has its turn.
-_BITE_PAUSE_S = 0.02
+_BITE_PAUSE_S = 0.01
 # The first commit after a checkpoint waits for the disk: not more than one in so many may.
 _CHECKPOINT_ENTRIES = 4000
 _CHECKPOINT_US = 60_000_000
@@ -92,6 +92,7 @@ class Journal:
 
     Attributes:
         epoch, continued: of this run; continued = the last run closed clean, and this one goes on in its epoch.
+        epochs: (epoch, its first seq) of every run that is known, the oldest first, this one last.
         seq, part: the last ones given.
         ledger: counts of all runs, up to date with every call.
         left_open: triggers of earlier runs that have no verdict.
@@ -105,8 +106,6 @@ class Journal:
         self, folder: Folder, store: Store, settings: Keeping, clock: Clock, connect: Connect, backlog: Backlog
     ) -> None:
         loaded = store.loaded
-        self.epoch = store.epoch
-        self.continued = loaded.epoch is not None
         self.seq, self.part = loaded.seq, loaded.part
         self.ledger = loaded.ledger
         self.left_open = loaded.left_open
@@ -136,6 +135,11 @@ class Journal:
         self._checkpointed = (0, clock.now_us())
         with self._watched("write"):
             store.begin()
+        if not store.begun:
+            store.renounce()
+        self.epoch, self.continued = store.epoch, store.epoch == loaded.epoch
+        first_seq = loaded.first_seq if self.continued else loaded.seq + 1
+        self.epochs = (*(epoch for epoch in loaded.epochs if epoch[0] != self.epoch), (self.epoch, first_seq))
 
     @property
     def failing(self) -> str:
@@ -403,7 +407,10 @@ class _Side:
         if not os.path.samestat(self._store.path.stat(), self._file):
             raise FileNotFoundError("another file lies in its place")
         if self._connection is None:
-            self._connection = self._connect(self._store.path, False)
+            self._connection = connection = self._connect(self._store.path, False)
+            # A deletion holds up the writer: it need not be durable, and the checkpoint after it has its own time.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
         return self._connection
 
     def drop(self) -> None:

@@ -45,6 +45,8 @@ class Loaded:
     """The last run's, if this one continues it."""
     first_seq: int = 1
     """Of the epoch."""
+    epochs: tuple[tuple[int, int], ...] = ()
+    """(epoch, its first seq) of every run, the oldest first."""
 
 
 def load(connection: sqlite3.Connection) -> Loaded:
@@ -63,6 +65,7 @@ def load(connection: sqlite3.Connection) -> Loaded:
         remembered=tuple((entry.request, entry) for entry in reversed(asked) if entry.request is not None),
         epoch=last[0] if continues else None,
         first_seq=last[1] if continues else seq + 1,
+        epochs=tuple(connection.execute("SELECT epoch, first_seq FROM epochs ORDER BY ordinal")),
     )
 
 

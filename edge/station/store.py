@@ -38,6 +38,16 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None, check_same_thread=False)
 
 
+def connect_past_locks(path: Path) -> sqlite3.Connection:
+    """Open a connection that only reads, and makes no file beside it: a full disk has no room."""
+    # SQLite would make a log where there is none, even to read; without one the file is all there is.
+    how = "vfs=unix-none" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&{how}", uri=True, isolation_level=None)
+    # Otherwise the index of the log would be in shared memory, which is a file too.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return connection
+
+
 class Store:
     """
     What only the writer does.
@@ -68,6 +78,7 @@ class Store:
         self._clock = clock
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
+        self._new_epoch = epoch
         self.loaded = self._load()
         self.epoch = self.loaded.epoch or epoch
         self._first_seq = self.loaded.first_seq
@@ -87,23 +98,40 @@ class Store:
             if is_damage(error):
                 self.put_aside(str(error))
                 return self._load()
-            log.error("journal %s: cannot be opened (%s); inspection starts without it", self.path, error)
+            log.error("journal %s: cannot be opened for writing (%s); inspection starts without it", self.path, error)
             self.drop()
+        return self._read_only()
+
+    def _read_only(self) -> statements.Loaded:
+        """Read what a full or read-only disk holds; without a file, or with one that is no use, begin with nothing."""
+        try:
+            connection = connect_past_locks(self.path)
+        except sqlite3.OperationalError:
+            return statements.Loaded()
+        try:
+            _check(connection)
+            return self._loaded_from(connection)
+        except sqlite3.Error as error:
+            log.error("journal %s: cannot be read either (%s): it is set aside when that is possible", self.path, error)
+        finally:
+            connection.close()
         return statements.Loaded()
 
     def _read(self) -> statements.Loaded:
         connection = self._open(create=True)
-        # Bytes that are no text are damage too, and found where they are judged.
-        connection.text_factory = lambda text: text.decode(errors="replace")
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
+        _check(connection)
         try:
             migrate(connection)
-            loaded = statements.load(connection)
         except ConfigurationError:
             self.drop()
             raise
+        return self._loaded_from(connection)
+
+    def _loaded_from(self, connection: sqlite3.Connection) -> statements.Loaded:
+        # Bytes that are no text are damage too, and found where they are judged.
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        try:
+            loaded = statements.load(connection)
         except (msgspec.ValidationError, TypeError, ValueError) as error:
             raise sqlite3.DatabaseError(f"holds what was never written: {error}") from error
         self.file = self.path.stat()
@@ -132,6 +160,11 @@ class Store:
         self._folder.sync()
         connection.execute(f"PRAGMA synchronous = {self._sync}")
         self.begun = True
+
+    def renounce(self) -> None:
+        """Take a new epoch: the last one cannot be marked as open, and would be taken for well ended after a crash."""
+        self.epoch = self._new_epoch
+        self._first_seq = self.loaded.seq + 1
 
     # ---- the verdict path ------------------------------------------------------------------------------------
 
@@ -186,8 +219,12 @@ class Store:
     def _open_again(self) -> sqlite3.Connection:
         self._folder.renew()
         if self.path.exists() and self._is_ours():
-            return self._open(create=False)
-        self.put_aside("not the file that was begun")
+            connection = self._open(create=False)
+            migrate(connection)
+            return connection
+        # An empty one is what a full disk left of the attempt before.
+        if not self.path.exists() or self.path.stat().st_size > 0:
+            self.put_aside("not the file that was begun")
         connection = self._open(create=True)
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -209,6 +246,12 @@ class Store:
             self._cursors.pop(consumer, None)
             if position is not None:
                 self._cursors[consumer] = position
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
 
 
 def is_damage(error: Exception) -> bool:

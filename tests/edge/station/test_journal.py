@@ -428,8 +428,9 @@ def test_old_verdicts_go_and_the_replay_says_so(tmp_path: Path) -> None:
     journal.trigger(trigger(301))
     journal.verdict(verdict(301, utc_us=clock.us))
     journal.write_waiting()
-    assert journal.keep_house()
-    assert not journal.keep_house()
+    assert journal.keep_house(), "there is more than a bite"
+    while journal.keep_house():
+        pass
     found = page(journal, Position(journal.epoch, 100))
     assert (found.gap, found.records) == (Gap(101, 300, "retention"), records(301, 301))
     assert page(journal).gap is None, "whoever asks for the beginning misses nothing"

@@ -10,7 +10,7 @@ import pytest
 from edge.errors import ConfigurationError
 from edge.station.folder import Folder
 from edge.station.journal import BEGINNING, Gap, Position
-from edge.station.store import FILE, Store, connect, is_damage
+from edge.station.store import FILE, Store, connect, connect_past_locks, is_damage
 from tests.support.journal import SHIFT, Disk, HandClock, answer_parts, opened, page, records, trigger, verdict
 
 
@@ -125,6 +125,65 @@ def test_a_disk_that_is_full_at_the_start_costs_the_epoch_nothing(tmp_path: Path
     assert journal.write_waiting()
     assert (journal.durable, journal.failing) == (ticket, "")
     assert page(journal).records == records(1, 3)
+
+
+def test_a_start_on_a_full_disk_knows_what_the_last_run_left(tmp_path: Path) -> None:
+    """It is only read: numbers go on and open parts are answered; the epoch is new, since it cannot be marked."""
+    first = opened(tmp_path)
+    answer_parts(first, 1, 3)
+    first.trigger(trigger(4))
+    first.write_waiting()
+    first.abandon()
+    disk = Disk()
+    disk.full = True
+    second = opened(tmp_path, connect=disk)
+    assert (second.seq, second.part, second.left_open) == (3, 4, (trigger(4),))
+    second.verdict(verdict(4))
+    answer_parts(second, 5, 5)
+    assert not second.write_waiting()
+    disk.full = False
+    assert second.write_waiting()
+    assert (second.alarm, second.set_aside) == ("", None)
+    assert page(second, Position(first.epoch, 2)).records == records(3, 5)
+    assert second.ledger.balanced(0)
+
+
+def test_a_clean_epoch_that_cannot_be_marked_as_open_is_not_continued(tmp_path: Path) -> None:
+    """After a crash it would still be taken for well ended, and its numbers given twice."""
+    first = opened(tmp_path)
+    answer_parts(first, 1, 3)
+    first.close(clean=True)
+    disk = Disk()
+    disk.full = True
+    second = opened(tmp_path, connect=disk)
+    assert (second.epoch != first.epoch, second.continued, second.seq) == (True, False, 3)
+    disk.full = False
+    answer_parts(second, 4, 4)
+    assert second.write_waiting()
+    assert page(second, Position(first.epoch, 3)).last == Position(second.epoch, 4)
+
+
+def test_a_log_that_was_not_brought_home_is_read_past_locks(tmp_path: Path) -> None:
+    """A killed run leaves nearly everything in it, and the shared memory may be gone."""
+    journal = opened(tmp_path)
+    answer_parts(journal, 1, 3)
+    journal.write_waiting()
+    (tmp_path / f"{FILE}-shm").rename(tmp_path / "gone")
+    connection = connect_past_locks(tmp_path / FILE)
+    assert connection.execute("SELECT max(seq) FROM parts").fetchone() == (3,)
+    connection.close()
+    assert not (tmp_path / f"{FILE}-shm").exists()
+
+
+def test_a_file_that_was_closed_is_read_without_making_another(tmp_path: Path) -> None:
+    """A read-only disk would refuse the log that SQLite wants beside it."""
+    journal = opened(tmp_path)
+    answer_parts(journal, 1, 3)
+    journal.close(clean=True)
+    connection = connect_past_locks(tmp_path / FILE)
+    assert connection.execute("SELECT max(seq) FROM parts").fetchone() == (3,)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    connection.close()
 
 
 def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:

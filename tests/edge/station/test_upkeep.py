@@ -13,14 +13,14 @@ def test_the_bite_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
     """The writer's wait for its turn is, too."""
     clock = HandClock()
     journal = opened(tmp_path, clock=clock)
-    answer_parts(journal, 1, 250)
+    answer_parts(journal, 1, BITE + 10)
     journal.write_waiting()
     connection = connect(tmp_path / FILE, False)
     assert delete_bite(connection, clock.us, 1, 1000) == 0
     later_us = clock.us + DAY_US + 1
     assert delete_bite(connection, later_us, 1, 1000) == BITE
     assert connection.execute("SELECT min(seq) FROM parts").fetchone() == (BITE + 1,)
-    assert delete_bite(connection, later_us, 1, 1000) == 50
+    assert delete_bite(connection, later_us, 1, 1000) == 10
     assert delete_bite(connection, later_us, 1, 1000) == 0
     connection.close()
 
