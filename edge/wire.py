@@ -1,20 +1,23 @@
 """
-Layout of every message that leaves the station: topics, headers, mask payloads. No sockets.
+Layout of every message that enters or leaves the station: topics, headers, mask payloads, requests. No sockets.
 
-A message is multipart: topic, header (JSON), payload if it has one. Byte-exact examples: docs/protocol.md.
+A published message is multipart: topic, header (JSON), payload if it has one. A request is one part (JSON), its answer
+one part and, of a replay, the verdicts. Byte-exact examples: docs/protocol.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import WireError
-from edge.records import Audit, MaskHeader, PictureHeader, Status, Verdict
+from edge.records import VERSION, Audit, MaskHeader, PictureHeader, Status, Verdict
+from edge.requests import AnyAnswer, AnyRequest, Refusal, Replayed
 
 Published: TypeAlias = Verdict | MaskHeader | PictureHeader | Status | Audit
 
@@ -36,6 +39,26 @@ Encoding: TypeAlias = Literal["runs", "raw"]
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Published)
+_request_decoder = msgspec.json.Decoder(AnyRequest)
+_answer_decoder = msgspec.json.Decoder(AnyAnswer)
+_verdict_decoder = msgspec.json.Decoder(Verdict)
+
+# All that decoding raises: bytes that are no UTF-8 and brackets nested too deep come as errors of their own.
+_NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+LARGEST_REQUEST = 64 * 1024
+"""Bytes; the largest sensible request has 30,000, every character of a path escaped."""
+
+_LONGEST_ID = 64
+_LONGEST_TEXT = 200
+_JOURNALED = b',"journaled":'
+_ENDS = {
+    b'%s,"replayed":%s,"complete":%s}' % (journaled, replayed, complete): b'true,"replayed":true,"complete":%s}'
+    % complete
+    for journaled in (b"true", b"false")
+    for replayed in (b"true", b"false")
+    for complete in (b"true", b"false")
+}
 
 
 def topic_from_message(message: Published) -> bytes:
@@ -62,7 +85,7 @@ def message_from_frames(frames: list[bytes]) -> Published:
     topic = frames[0].decode(errors="replace")
     try:
         message: Published = _decoder.decode(frames[1])
-    except msgspec.DecodeError as error:
+    except _NOT_READ as error:
         raise WireError(
             f"header under topic '{topic}' is not protocol version 1: {error}; update the subscriber or the station"
         ) from error
@@ -70,6 +93,100 @@ def message_from_frames(frames: list[bytes]) -> Published:
     if frames[0] != topic_from_message(message):
         raise WireError(f"topic '{topic}' with a header for '{topic_from_message(message).decode()}': do not use it")
     return message
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A request that cannot be carried out for what it looks like; the fields of the Refused that it is told."""
+
+    id: str
+    """Empty when it could not be read either."""
+    code: Refusal
+    text: str
+
+
+def frame_from_request(request: AnyRequest) -> bytes:
+    """Return the one part of a request: JSON, the fields in the order of the record."""
+    return _encoder.encode(request)
+
+
+def request_from_frame(frame: bytes) -> AnyRequest | Unreadable:
+    """Decode a request; what is not one comes back as the reason, in one line that names the field."""
+    if len(frame) > LARGEST_REQUEST:
+        return Unreadable("", Refusal.MALFORMED, f"{len(frame)} bytes; expected {LARGEST_REQUEST} at most")
+    try:
+        request: AnyRequest = _request_decoder.decode(frame)
+    except _NOT_READ as error:
+        return _unreadable(frame, str(error))
+    return request
+
+
+def frames_from_answer(answer: AnyAnswer, payload: Sequence[bytes] = ()) -> list[bytes]:
+    """Return the parts of an answer: JSON, then the verdicts of a replay."""
+    return [_encoder.encode(answer), *payload]
+
+
+def answer_from_frames(frames: Sequence[bytes]) -> AnyAnswer:
+    """
+    Decode the first part of an answer.
+
+    Raises:
+        WireError: it is not one of ours; says what was wrong.
+    """
+    if not frames:
+        raise WireError("answer of no part, expected one or more")
+    try:
+        answer: AnyAnswer = _answer_decoder.decode(frames[0])
+    except _NOT_READ as error:
+        raise WireError(f"answer is not protocol version 1: {error}; update the asker or the station") from error
+    return answer
+
+
+def verdicts_from_payload(answer: Replayed, payload: Sequence[bytes]) -> tuple[Verdict, ...]:
+    """
+    Decode the verdicts of a replay.
+
+    Raises:
+        WireError: there are not as many as *answer* says, one cannot be read, or the last is at another position.
+    """
+    if len(payload) != answer.count:
+        raise WireError(f"replay of {len(payload)} verdicts, expected {answer.count}: do not use it")
+    try:
+        verdicts = tuple(_verdict_decoder.decode(header) for header in payload)
+    except _NOT_READ as error:
+        raise WireError(f"replayed verdict is not protocol version 1: {error}; update the asker") from error
+    if verdicts and (verdicts[-1].epoch, verdicts[-1].seq) != (answer.epoch, answer.seq):
+        raise WireError(
+            f"replay ends at {verdicts[-1].seq}, expected {answer.seq} of epoch {answer.epoch}: do not use it"
+        )
+    return verdicts
+
+
+def verdict_from_header(header: bytes) -> Verdict:
+    """
+    Decode a verdict as it was published or journaled.
+
+    Raises:
+        WireError: it is none.
+    """
+    try:
+        return _verdict_decoder.decode(header)
+    except _NOT_READ as error:
+        raise WireError(f"not a verdict of protocol version 1: {error}") from error
+
+
+def replayed_from_header(header: bytes) -> bytes:
+    """
+    Return a journaled verdict as it is said again: journaled and replayed are true, every other byte is the same.
+
+    The record's last fields are exchanged in place: decoding and encoding a page would cost the station's loop 10 ms.
+
+    Raises:
+        WireError: the bytes do not end as an encoded verdict does.
+    """
+    body, mark, end = header.rpartition(_JOURNALED)
+    if not mark or end not in _ENDS:
+        raise WireError(f"journaled verdict ends in {header[-60:]!r}, expected journaled, replayed, complete")
+    return body + mark + _ENDS[end]
 
 
 def sha256(payload: bytes) -> str:
@@ -116,6 +233,29 @@ def labels_from_payload(encoding: Encoding, payload: bytes, height: int, width: 
     if int(lengths.sum(dtype=np.uint64)) != height * width:
         raise WireError(f"runs cover {int(lengths.sum(dtype=np.uint64))} px, expected {height} x {width}")
     return np.repeat((runs & 0xFF).astype(np.uint8), lengths).reshape(height, width)
+
+
+class _Head(msgspec.Struct):
+    """What every request has whatever its version; another version's further fields are not ours to judge."""
+
+    version: Any = None
+    id: Any = None
+
+
+def _unreadable(frame: bytes, fault: str) -> Unreadable:
+    try:
+        head = msgspec.json.decode(frame, type=_Head)
+    except _NOT_READ:
+        return Unreadable("", Refusal.MALFORMED, _one_line(fault))
+    id_ = head.id if isinstance(head.id, str) and len(head.id) <= _LONGEST_ID else ""
+    if type(head.version) is int and head.version != VERSION:  # True is no version.
+        return Unreadable(id_, Refusal.VERSION, f"version = {head.version}: expected {VERSION}; update the asker")
+    return Unreadable(id_, Refusal.MALFORMED, _one_line(fault))
+
+
+def _one_line(text: str) -> str:
+    """Return *text* as it may be shown: a stranger wrote part of it."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_TEXT])
 
 
 def _ends_of_runs(flat: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -14,15 +14,40 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edge.errors import WireError
+from edge.records import Mode, Verdict
+from edge.requests import (
+    REQUESTS,
+    Ack,
+    AnyRequest,
+    AskStatus,
+    Attach,
+    Detach,
+    Ledger,
+    Pause,
+    Refusal,
+    Reload,
+    Replay,
+    Replayed,
+    Selftest,
+    Trigger,
+    UseRecipe,
+)
 from edge.wire import (
     TOPICS,
     Published,
+    Unreadable,
+    answer_from_frames,
+    frame_from_request,
+    frames_from_answer,
     frames_from_message,
     labels_from_payload,
     message_from_frames,
     payload_from_labels,
+    replayed_from_header,
+    request_from_frame,
     sha256,
     topic_from_message,
+    verdicts_from_payload,
 )
 from tests.support.records import audit, defect, mask, picture_header, reject, status, verdict, view
 
@@ -213,3 +238,176 @@ def test_the_hash_is_of_the_payload() -> None:
     """SHA-256 in lower-case hex."""
     assert sha256(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert msgspec.json.decode(msgspec.json.encode(sha256(b"x"))) == sha256(b"x")
+
+
+def request(**changes: Any) -> bytes:
+    """Return a request for the status, changed."""
+    return json.dumps({"request": "status", "version": 1, "id": "r1", **changes}).encode()
+
+
+REQUESTED: list[AnyRequest] = [
+    Trigger(
+        version=1, id="a", part_id="A 17", tag=7, counter=2**32 - 1, mode=Mode.PRODUCTION, cameras=("cam1", "cam2")
+    ),
+    Trigger(version=1, id="b" * 64, part_id=None, tag=None, counter=None, mode=Mode.CHALLENGE, cameras=None),
+    Attach(version=1, id="c", consumer="mes", session="s", origin="oldest", take_over=False),
+    Replay(version=1, id="d", epoch=2**48 - 1, seq=0, limit=1000),
+    Ack(version=1, id="e", consumer="mes", session="s", epoch=5, seq=2**53 - 1),
+    Detach(version=1, id="f", consumer="mes", session="s", forget=True),
+    UseRecipe(version=1, id="g", name="strip-2"),
+    Pause(version=1, id="h", role="operator", reason="Walze gewechselt", minutes=0.5),
+    Selftest(version=1, id="i"),
+    Reload(version=1, id="j", bundle=None),
+    Ledger(version=1, id="k", shifts=0),
+    AskStatus(version=1, id="l"),
+]
+
+
+@pytest.mark.parametrize("asked", REQUESTED, ids=lambda asked: type(asked).__name__)
+def test_request_comes_as_it_was_sent(asked: AnyRequest) -> None:
+    """Every request survives the wire."""
+    assert request_from_frame(frame_from_request(asked)) == asked
+
+
+def test_no_request_is_left_out() -> None:
+    """The list above has each request of the table, and the table each of the union."""
+    assert {type(asked) for asked in REQUESTED} == set(REQUESTS) == set(get_args(AnyRequest))
+
+
+@pytest.mark.parametrize(
+    ("frame", "named"),
+    [
+        (b"", "truncated"),
+        (b"\xff", "malformed"),
+        (b'{"request":"status","version":1,"id":"\xff"}', "utf-8"),
+        (b"[1]", "object"),
+        (b"[" * 60_000, "object"),
+        (b'{"x":' + b"[" * 60_000, "recursion"),
+        (b"x" * 65_537, "65537 bytes"),
+        (request(request="dance"), "dance"),
+        (request(extra=1), "extra"),
+        (request(version=True), "version"),
+        (request(id=""), "id"),
+        (request(id="a\nb"), "id"),
+        (request(id="x" * 65), "id"),
+        (request(request="recipe", name="../etc"), "name"),
+        (request(request="recipe", name="strip\n"), "name"),
+        (request(request="ledger"), "shifts"),
+        (request(request="ledger", shifts=1001), "shifts"),
+        (request(request="pause", role="a", reason="b\r", minutes=1), "reason"),
+        (request(request="pause", role="a", reason="b", minutes=1e300), "minutes"),
+        (request(request="replay", epoch=2**53, seq=0, limit=1), "epoch"),
+        (request(request="replay", epoch=0, seq=-1, limit=1), "seq"),
+        (request(request="replay", epoch=0, seq=0, limit=1001), "limit"),
+    ],
+)
+def test_malformed_request_is_named(frame: bytes, named: str) -> None:
+    """What is no request is MALFORMED, in one printable line that names what was wrong."""
+    found = request_from_frame(frame)
+    assert isinstance(found, Unreadable)
+    assert found.code is Refusal.MALFORMED
+    assert named in found.text
+    assert found.text.isprintable()
+    assert len(found.text) <= 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"mode": "selftest"}, "mode = selftest"),
+        ({"mode": "paused"}, "mode = paused"),
+        ({"mode": "festive"}, "mode"),
+        ({"cameras": []}, "cameras"),
+        ({"cameras": ["a", "b", "a"]}, "cameras = a, b, a"),
+        ({"cameras": ["cam/1"]}, "cameras"),
+        ({"tag": 65536}, "tag"),
+        ({"counter": 2**32}, "counter"),
+        ({"part_id": "x" * 65}, "part_id"),
+    ],
+)
+def test_malformed_trigger_is_named(changes: dict[str, Any], named: str) -> None:
+    """A trigger with a value out of its bounds says which."""
+    sound = {"part_id": None, "tag": None, "counter": None, "mode": "production", "cameras": None}
+    found = request_from_frame(request(request="trigger", **{**sound, **changes}))
+    assert isinstance(found, Unreadable)
+    assert (found.id, found.code) == ("r1", Refusal.MALFORMED)
+    assert named in found.text
+
+
+@pytest.mark.parametrize("body", [{}, {"request": "dance"}, {"further": [1]}])
+def test_newer_request_is_told_the_version(body: dict[str, Any]) -> None:
+    """A request of another version is VERSION under its id, whatever else it holds."""
+    found = request_from_frame(request(version=2, **body))
+    assert found == Unreadable("r1", Refusal.VERSION, "version = 2: expected 1; update the asker")
+
+
+def test_newer_request_may_name_itself_otherwise() -> None:
+    """An id that is no text is left out, not an error."""
+    assert request_from_frame(request(version=3, id=17)) == Unreadable(
+        "", Refusal.VERSION, "version = 3: expected 1; update the asker"
+    )
+
+
+@given(st.binary(max_size=200) | st.dictionaries(st.text(), st.integers() | st.text()).map(json.dumps).map(str.encode))
+def test_anything_is_a_request_or_a_reason(frame: bytes) -> None:
+    """No bytes make the decoder raise."""
+    assert request_from_frame(frame)
+
+
+def replayed(count: int, seq: int) -> Replayed:
+    return Replayed(version=1, id="a", now_us=1, count=count, epoch=5, seq=seq, end=True, missing=None)
+
+
+def test_answer_comes_as_it_was_sent() -> None:
+    """An answer survives the wire, and its verdicts follow it."""
+    answer = replayed(2, seq=8)
+    payload = [frames_from_message(verdict(seq))[1] for seq in (7, 8)]
+    frames = frames_from_answer(answer, payload)
+    assert answer_from_frames(frames) == answer
+    assert verdicts_from_payload(answer, frames[1:]) == (verdict(7), verdict(8))
+
+
+@pytest.mark.parametrize("frames", [[], [b""], [b"{}"], [b'{"x":' + b"[" * 60_000], [request()]])
+def test_what_is_no_answer_is_refused(frames: list[bytes]) -> None:
+    """An asker is told that it was answered in no way it knows."""
+    with pytest.raises(WireError, match="answer"):
+        answer_from_frames(frames)
+
+
+@pytest.mark.parametrize(("count", "seq"), [(1, 8), (3, 8), (2, 9)])
+def test_replay_is_what_it_says(count: int, seq: int) -> None:
+    """Another number of verdicts, or another last one, is refused."""
+    payload = [frames_from_message(verdict(seq))[1] for seq in (7, 8)]
+    with pytest.raises(WireError, match="do not use it"):
+        verdicts_from_payload(replayed(count, seq), payload)
+
+
+def test_replayed_verdict_is_a_verdict() -> None:
+    """Bytes that are none are refused."""
+    with pytest.raises(WireError, match="replayed verdict"):
+        verdicts_from_payload(replayed(1, 8), [b"{}"])
+
+
+@pytest.mark.parametrize("journaled", [True, False])
+@pytest.mark.parametrize("complete", [True, False])
+def test_replayed_verdict_says_so(journaled: bool, complete: bool) -> None:
+    """A verdict said again is journaled and replayed; text that looks like its end changes nothing."""
+    said = reject(3, detail='"journaled":false,"replayed":', journaled=journaled, complete=complete)
+    again = replayed_from_header(frames_from_message(said)[1])
+    assert msgspec.json.decode(again, type=Verdict) == msgspec.structs.replace(said, journaled=True, replayed=True)
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"{}", frames_from_message(status(1))[1], frames_from_message(verdict(1))[1][:-1]]
+)
+def test_only_a_verdict_is_replayed(header: bytes) -> None:
+    """A record that does not end as a verdict does is refused."""
+    with pytest.raises(WireError, match="journaled verdict"):
+        replayed_from_header(header)
+
+
+@pytest.mark.parametrize("header", [b'{"x":' + b"[" * 60_000, b'{"schema":"verdict","station":"\xff"}'])
+def test_hostile_header_is_a_wire_error(header: bytes) -> None:
+    """Brackets too deep and bytes that are no UTF-8 are told like any other header that cannot be read."""
+    with pytest.raises(WireError, match="not protocol version 1"):
+        message_from_frames([b"verdict/line1/", header])

@@ -1,0 +1,101 @@
+"""What a station answers, as tables and lines for people. Text, not str: what comes from outside is no mark-up."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from edge.records import ALARMS, CameraStatus, LedgerRow, Outcome, Status, Verdict
+from edge.requests import Independent, Missing, Triggered
+
+_OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
+_WRONG = "bold red"
+_NUMBERS = {"triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "last frame", "counted", "triggered"}
+
+
+def table_from_status(status: Status) -> Table:
+    """Return the state, a line each; red is what must be mended."""
+    recipe = "none yet" if status.recipe is None else f"{status.recipe.name} by {status.recipe.author or 'unnamed'}"
+    counts = "  ".join(f"{outcome} {n}" for outcome, n in status.counts.items())
+    unsaved = status.seq - status.journaled_seq
+    table = Table.grid(padding=(0, 2))
+    table.add_row("station", Text(status.station))
+    table.add_row("state", Text(f"{status.state}: {status.detail}", "green" if status.ready else _WRONG))
+    for alarm in status.alarms:
+        table.add_row("alarm", Text(f"{alarm.value}: {ALARMS[alarm]}", _WRONG))
+    if status.paused is not None:
+        table.add_row("paused", Text(f"by {status.paused.role}: {status.paused.reason}", "yellow"))
+    table.add_row("recipe", Text(recipe))
+    table.add_row("inspector", Text(f"number {status.inspector}"))
+    table.add_row("parts", Text(f"{status.triggers} in this run: {counts}  open {status.open}"))
+    table.add_row("verdicts", Text(f"last {status.seq} of epoch {status.epoch:012x}, {unsaved} not journaled yet"))
+    return table
+
+
+def table_from_cameras(cameras: tuple[CameraStatus, ...]) -> Table:
+    """Return a line a camera."""
+    table = _table("camera", "state", "last frame", "detail")
+    for camera in cameras:
+        style = _WRONG if camera.state in ("closed", "failed") else ""
+        frame = "-" if camera.last_frame is None else str(camera.last_frame)
+        missed = "" if camera.numbered else " (missed is best effort)"
+        table.add_row(Text(camera.name), Text(camera.state, style), frame, Text(camera.detail + missed))
+    return table
+
+
+def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
+    """Return a line a shift and mode; red when it does not add up, or parts were not seen."""
+    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "reasons")
+    for row in rows:
+        unknown = sum(row.unknown.values())
+        adds_up = row.triggers == row.passed + row.rejected + unknown + row.open
+        reasons = ", ".join(f"{reason} {n}" for reason, n in row.unknown.items())
+        numbers = (row.passed, row.rejected, unknown, row.open)
+        table.add_row(
+            Text(row.shift or "for ever"),
+            row.mode.value,
+            Text(str(row.triggers), "" if adds_up else _WRONG),
+            *(str(number) for number in numbers),
+            Text(str(row.unseen), _WRONG if row.unseen else ""),
+            str(row.bounced),
+            Text(reasons if adds_up else f"DOES NOT ADD UP; {reasons}", "" if adds_up else _WRONG),
+        )
+    return table
+
+
+def table_from_counts(counts: tuple[Independent, ...]) -> Table:
+    """Return a line a second count; red when it says something else."""
+    table = _table("independent count", "counted", "triggered", "state")
+    styles = {"balanced": "green", "unbalanced": _WRONG, "unverified": "yellow"}
+    for count in counts:
+        counted = "-" if count.counted is None else str(count.counted)
+        table.add_row(Text(count.source), counted, str(count.triggered), Text(count.state, styles[count.state]))
+    return table
+
+
+def line_from_triggered(answer: Triggered) -> Text:
+    """Return the part's number, and whether a crash could lose it."""
+    line = Text(f"part {answer.part}: ")
+    if answer.journaled:
+        return line.append("journaled", "green")
+    return line.append("not journaled, a crash now would lose it", _WRONG)
+
+
+def line_from_verdict(verdict: Verdict) -> Text:
+    """Return position, part, outcome and reason."""
+    reason = "" if verdict.reason is None else f"{verdict.reason.value}: {verdict.detail}"
+    line = Text(f"{verdict.epoch:012x} {verdict.seq:>8} part {verdict.part:>8} ")
+    return line.append(f"{verdict.outcome.value:<8}", _OUTCOME_STYLES[verdict.outcome]).append(reason)
+
+
+def line_from_missing(missing: Missing) -> Text:
+    """Return which verdicts can no longer be given."""
+    last = "?" if missing.last is None else missing.last
+    return Text(f"verdicts {missing.first} to {last} of epoch {missing.epoch:012x} are gone: {missing.why}", _WRONG)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 1))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
+    return table
