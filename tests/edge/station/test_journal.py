@@ -373,6 +373,21 @@ def test_a_folder_that_is_gone_is_told_before_the_next_part(tmp_path: Path) -> N
     assert journal.alarm == ""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_ended_is_told(tmp_path: Path) -> None:
+    """A number no column can hold is a fault of the program's: verdicts go on, and nobody believes them kept."""
+    journal = opened(tmp_path)
+    journal.start()
+    journal.trigger(trigger(2**63))
+    while not journal.failing:
+        wait_for_news(journal)
+    assert "thread journal.write ended" in journal.failing
+    ticket = answer_parts(journal, 1, 1)
+    journal.close(clean=True)
+    assert journal.durable < ticket
+    assert not opened(tmp_path).continued
+
+
 def test_a_page_that_cannot_be_read_waits_until_the_file_can_be_read(tmp_path: Path) -> None:
     """The asker gets one answer, when there is one."""
     disk = Disk()
