@@ -66,7 +66,7 @@ def read_recipe(station: Station, name: str) -> RecipeFile:
         )
     path = station.recipes / f"{name}.toml"
     try:
-        recipe = RecipeFile.model_validate(read_toml(path))
+        recipe = RecipeFile.model_validate(read_toml(path, "a recipe of that folder"))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in fault["loc"])

@@ -296,7 +296,6 @@ class Alarm(str, Enum):
     JOURNAL_OFF = "journal_off"
     SELFTEST_FAILED = "selftest_failed"
     CAMERA_SILENT = "camera_silent"
-    RECIPE_LOST = "recipe_lost"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -305,7 +304,6 @@ ALARMS: dict[Alarm, str] = {
     Alarm.JOURNAL_OFF: "the station is told to keep no journal: nothing can be replayed",
     Alarm.SELFTEST_FAILED: "the last self-test failed",
     Alarm.CAMERA_SILENT: "a camera has reported nothing for longer than expect_every_ms",
-    Alarm.RECIPE_LOST: "the recipe that was active cannot be used any more; the station's own is",
 }
 
 

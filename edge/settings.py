@@ -371,9 +371,12 @@ class Daemon(BaseSettings, Station):
         return init_settings, env_settings, TomlFile(settings_cls)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str = "the station's TOML file") -> dict[str, Any]:
     """
     Read a TOML file.
+
+    Args:
+        what: it should be, for people.
 
     Raises:
         ConfigurationError: it cannot be read, or is not TOML; says the line.
@@ -381,7 +384,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name the station's TOML file") from error
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name {what}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not TOML: {error}; mend the file") from error
     return tree

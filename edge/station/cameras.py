@@ -64,7 +64,11 @@ class Cameras:
     """The cameras of a station, in the order of the settings."""
 
     def __init__(self, settings: Sequence[CameraSettings]) -> None:
-        self._expect_us = {c.name: 1000 * c.expect_every_ms for c in settings if c.expect_every_ms is not None}
+        self._expect_us = {
+            c.name: 1000 * c.expect_every_ms
+            for c in settings
+            if c.expect_every_ms is not None and c.trigger != "software"
+        }
         self._status = {
             c.name: CameraStatus(name=c.name, state="closed", detail="", last_frame=None, numbered=False)
             for c in settings

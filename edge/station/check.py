@@ -11,9 +11,9 @@ from rich.table import Table
 from edge.bundle import read_trusted_bundle
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
-from edge.recipe import refuse_other_format, station_recipe, work_out
+from edge.recipe import RecipeFile, read_recipe, refuse_other_format, station_recipe, work_out
 from edge.rules import Recipe
-from edge.settings import CameraSettings, ReplaySource, Station
+from edge.settings import CameraSettings, ReplaySource, Station, state_dir_of
 from edge.tiles import Grid
 from engines.contract import Manifest
 
@@ -40,11 +40,14 @@ def check(station: Station, console: Console) -> None:
     console.print(
         f"bundle   {manifest.name} {manifest.version} ({bundle.path}), unsigned, as bundle.allow_unsigned accepts"
     )
+    console.print(_journal_line(station))
     console.print(f"backend  {station.backend.name} {station.backend.precision}, {station.backend.threads} threads")
     for name, endpoint in station.endpoints:
         console.print(f"{name:8} {endpoint}")
     for camera in station.cameras:
         console.print(_camera_line(camera, manifest))
+    for file in _recipes_of_folder(station):
+        console.print(f"recipe   {file.name} by {file.author}: {work_out(manifest, station, file).hash[:12]}")
     for name, recipe in recipes.items():
         console.print(_recipe_table(name, recipe))
 
@@ -70,6 +73,25 @@ def _refuse_missing_replay(camera: CameraSettings) -> None:
             f"camera '{camera.name}': replay: {camera.source.path} does not exist or cannot be read; "
             "expected a folder of pictures or a video file"
         )
+
+
+def _journal_line(station: Station) -> str:
+    if station.journal.sync == "off":
+        return "journal  none: verdicts cannot be replayed, each start is a new epoch"
+    folder = state_dir_of(station)
+    # Of what is not there yet, the folder that it will be made in tells.
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise ConfigurationError(f"key 'state_dir' = {folder}: {nearest} cannot be written; choose another folder")
+    return f"journal  {folder}, {station.journal.sync}"
+
+
+def _recipes_of_folder(station: Station) -> list[RecipeFile]:
+    if station.recipes is None:
+        return []
+    if not station.recipes.is_dir():
+        raise ConfigurationError(f"key 'recipes' = {station.recipes}: no such folder; make it, or leave the key out")
+    return [read_recipe(station, path.stem) for path in sorted(station.recipes.glob("*.toml"))]
 
 
 def _camera_line(camera: CameraSettings, manifest: Manifest) -> str:

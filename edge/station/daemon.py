@@ -108,7 +108,8 @@ def serve(
             code = loop.run()
         finally:
             context.destroy(_LINGER_MS)
-        journal.close(loop.clean)
+        # Every part was answered: only what went wrong on the way to the disk can still make a new epoch necessary.
+        journal.close(clean=True)
         return code
 
 

@@ -68,7 +68,6 @@ class Loop:
 
     Attributes:
         stop_requested: set by the signal handler; the next cycle begins to stop.
-        clean: everything was answered and said before the end.
     """
 
     def __init__(
@@ -125,7 +124,6 @@ class Loop:
         self._stop_by_us: int | None = None
         self._ended = False
         self.stop_requested = False
-        self.clean = False
         self._handlers: dict[type[ToStation], Callable[[Any], None]] = {
             Opening: self._on_opening,
             Ready: self._on_ready,
@@ -455,4 +453,3 @@ class Loop:
         self._supervisor.stop()
         self._send_status()
         self._supervisor.see_off()
-        self.clean = True

@@ -360,8 +360,8 @@ class Registrar:
                 masks=masks_from_claim(self._identity, claim, self.class_names),
                 ticket=self._journal.verdict(_verdict_entry(claim, verdict)),
                 queued_us=now_us,
-                # A part that is late already is not made to wait for nothing, but has the reserve like any other.
-                due_us=max(part.deadline_us, now_us + self._reserve_us),
+                # One that is late already is given the reserve, so that it is kept like any other.
+                due_us=part.deadline_us if now_us < part.deadline_us else now_us + self._reserve_us,
                 published=lambda published: self._published(part, published),
             )
         )
