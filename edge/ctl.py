@@ -41,6 +41,7 @@ from edge.tables import (
     table_from_cameras,
     table_from_counts,
     table_from_ledger,
+    table_from_reasons,
     table_from_status,
 )
 
@@ -235,6 +236,7 @@ def _show(asking: Asking, answer: AnyAnswer) -> None:
         console.print(table_from_cameras(answer.status.cameras))
     elif isinstance(answer, LedgerAnswer):
         console.print(table_from_ledger(answer.rows))
+        console.print(table_from_reasons(answer.rows))
         console.print(table_from_counts(answer.independent))
     elif isinstance(answer, Triggered):
         console.print(line_from_triggered(answer))

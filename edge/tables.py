@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rich.table import Table
 from rich.text import Text
 
@@ -45,21 +47,26 @@ def table_from_cameras(cameras: tuple[CameraStatus, ...]) -> Table:
 
 def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
     """Return a line a shift and mode; red when it does not add up, or parts were not seen."""
-    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "reasons")
+    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced")
     for row in rows:
-        unknown = sum(row.unknown.values())
-        adds_up = row.triggers == row.passed + row.rejected + unknown + row.open
-        reasons = ", ".join(f"{reason} {n}" for reason, n in row.unknown.items())
-        numbers = (row.passed, row.rejected, unknown, row.open)
+        answered = (row.passed, row.rejected, sum(row.unknown.values()), row.open)
+        adds_up = row.triggers == sum(answered)
         table.add_row(
-            Text(row.shift or "for ever"),
-            row.mode.value,
-            Text(str(row.triggers), "" if adds_up else _WRONG),
-            *(str(number) for number in numbers),
+            *_shift_and_mode(row),
+            Text(str(row.triggers) if adds_up else f"{row.triggers} != {sum(answered)}", "" if adds_up else _WRONG),
+            *(str(number) for number in answered),
             Text(str(row.unseen), _WRONG if row.unseen else ""),
             str(row.bounced),
-            Text(reasons if adds_up else f"DOES NOT ADD UP; {reasons}", "" if adds_up else _WRONG),
         )
+    return table
+
+
+def table_from_reasons(rows: tuple[LedgerRow, ...]) -> Table:
+    """Return why parts were UNKNOWN, a line a shift and mode that has some."""
+    table = _table("shift", "mode", "UNKNOWN because of")
+    for row in rows:
+        if row.unknown:
+            table.add_row(*_shift_and_mode(row), Text(", ".join(f"{reason} {n}" for reason, n in row.unknown.items())))
     return table
 
 
@@ -94,8 +101,14 @@ def line_from_missing(missing: Missing) -> Text:
     return Text(f"verdicts {missing.first} to {last} of epoch {missing.epoch:012x} are gone: {missing.why}", _WRONG)
 
 
+def _shift_and_mode(row: LedgerRow) -> tuple[Text, Text]:
+    return Text(row.shift or "for ever"), Text(row.mode.value)
+
+
 def _table(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 1))
+    """Return an empty table; only its last column is folded when the terminal is narrow."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
+        justify: Literal["right", "left"] = "right" if heading in _NUMBERS else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != headings[-1], overflow="fold")
     return table
