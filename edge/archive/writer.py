@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ from edge.wire import Encoding, labels_from_payload, sha256
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 # What a file takes of the disk is whole blocks, and a folder takes one.
 _BLOCK = 4096
+_LOCK_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -86,30 +88,39 @@ class ArchiveWriter:
     """
     The one writer of an archive; the root is made if it is not there.
 
+    Args:
+        wait_s: how long another writer may take to end.
+
     Raises:
         ArchiveError: the root is of another version, or another process writes there.
         OSError: the disk refuses.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, wait_s: float = 0.0) -> None:
         self._root = root
         self._unfinished = root / UNFINISHED
         root.mkdir(parents=True, exist_ok=True)
         self._mark = os.open(root / MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
+            self._lock(time.monotonic() + wait_s)
             self._begin()
         except BaseException:
             os.close(self._mark)
             raise
 
+    def _lock(self, until_s: float) -> None:
+        while True:
+            try:
+                # Freed by the kernel however this process ends.
+                return fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= until_s:
+                    raise ArchiveError(
+                        f"{self._root}: another process writes this archive; give each station its own"
+                    ) from error
+            time.sleep(_LOCK_PAUSE_S)
+
     def _begin(self) -> None:
-        try:
-            # Freed by the kernel however this process ends.
-            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArchiveError(
-                f"{self._root}: another process writes this archive; give each station its own"
-            ) from error
         content = os.read(self._mark, _BLOCK)
         if content:
             require_mark(self._root, content)

@@ -1,15 +1,17 @@
-"""The archive's thread in the inspector: takes what the engine thread offers, and is never in its way."""
+"""The archive's side in the inspector: takes what the engine thread offers and feeds the keeper, in nobody's way."""
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
+import subprocess
+import sys
 import threading
 
-from edge.archive import ArchiveWriter, Gates, KeepReason, KeptPart, Stock, reason_to_keep
+from edge.archive import Gates, KeepReason, KeptPart, reason_to_keep
 from edge.clock import SYSTEM_CLOCK, Clock
-from edge.errors import ConfigurationError, EdgeError
+from edge.errors import ConfigurationError
+from edge.inspector.keeper import KEPT, send_part
 from edge.recipe import Recipes
 from edge.records import Verdict
 from edge.settings import ArchiveSettings
@@ -20,17 +22,16 @@ MOST_PARTS = 256
 MOST_BYTES = 64_000_000
 """So much may wait for the disk; what is offered beyond it is dropped and counted."""
 
-_NICE = 19
-_IDLE_S = 1.0
-# A full disk fails every part; the log must not fill it further.
+# A full queue and a keeper that ends again and again concern every part; the log must stay readable.
 _SILENT_US = 60_000_000
-# Removing a month at once would keep new parts waiting; with each part written more may go than come.
-_BITE = 4
+_END_S = 10.0
 
 
 class Archiver(threading.Thread):
     """
-    Writes parts and removes old ones, at the lowest priority. One thread offers; nothing it calls blocks or raises.
+    Hands parts to the keeper's process. One thread offers; nothing it calls blocks or raises.
+
+    The thread has the normal priority: it only moves bytes, and the interpreter lock must not lie with a slow one.
 
     Args:
         settings: with a path.
@@ -48,14 +49,12 @@ class Archiver(threading.Thread):
         super().__init__(name="archiver", daemon=True)
         if settings.path is None:
             raise ConfigurationError("key 'archive.path' is not set; an archiver needs a folder")
-        self._root = settings.path
         self._settings = settings
         self._gates = gates
         self._station = station
         self._clock = clock
         self._queue: queue.SimpleQueue[KeptPart | None] = queue.SimpleQueue()
-        self._writer: ArchiveWriter | None = None
-        self._stock = self._new_stock()
+        self._keeper: subprocess.Popen[bytes] | None = None
         # Each number has one thread that changes it, so that no lock is needed: first those of the offering one.
         self._offered = self._offered_bytes = self._refused = 0
         self._done = self._done_bytes = self._failed = self.kept = 0
@@ -101,78 +100,53 @@ class Archiver(threading.Thread):
     # ---- the archiver's own thread ---------------------------------------------------------------------------
 
     def run(self) -> None:
-        # On Linux a thread has a priority of its own.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        self.tend()
-        while self.step(_IDLE_S):
-            pass
-        if self._writer is not None:
-            self._writer.close()
+        self._start_keeper()
+        while (part := self._queue.get()) is not None:
+            self._hand_over(part)
+            if self._refused > self._told_refused:
+                self._tell("more parts come than the disk takes")
+        self._end_keeper()
 
-    def step(self, timeout_s: float) -> bool:
-        """Write one part if one comes in time, remove a few old ones; False when told to stop."""
-        try:
-            part = self._queue.get(timeout=timeout_s)
-        except queue.Empty:
-            self.tend()
-            return True
-        if part is None:
-            return False
-        self._keep(part)
-        self.tend()
-        return True
-
-    def tend(self) -> None:
-        """Open the archive if it is not, which removes what a kill left half done, and remove a few old parts."""
-        try:
-            self._trim(self._opened())
-        except (EdgeError, OSError) as error:
-            self._tell(f"{error}")
-        if self._refused > self._told_refused:
-            self._tell("more parts come than the disk takes")
-
-    def _keep(self, part: KeptPart) -> None:
-        try:
-            # Two statements: opening it begins a new stock.
-            written = self._opened().write(part)
-            self._stock.add(written)
-            self.kept += 1
-        except (EdgeError, OSError) as error:
-            self._failed += 1
-            self._tell(f"{error}")
+    def _hand_over(self, part: KeptPart) -> None:
+        """Give the part to the keeper and wait for its answer: what waits, waits here, where it is counted."""
+        if self._keeper is None:
+            self._start_keeper()
+        kept = self._keeper is not None and self._kept(self._keeper, part)
+        self.kept += kept
+        self._failed += not kept
         self._done += 1
         self._done_bytes += part.held_bytes
 
-    def _opened(self) -> ArchiveWriter:
-        """Return the open archive: a disk that was unmounted or emptied meanwhile is begun anew."""
-        if self._writer is not None and not self._writer.in_place:
-            self._writer.close()
-            self._writer = None
-        if self._writer is None:
-            self._writer = self._begun()
-        return self._writer
-
-    def _begun(self) -> ArchiveWriter:
-        writer = ArchiveWriter(self._root)
-        self._stock = self._new_stock()
+    def _kept(self, keeper: subprocess.Popen[bytes], part: KeptPart) -> bool:
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
         try:
-            for part in writer.stocked():
-                self._stock.add(part)
+            send_part(keeper.stdin, part)
+            answer = keeper.stdout.read(1)
         except OSError:
-            writer.close()  # Its lock would keep the next attempt out.
-            raise
-        return writer
+            answer = b""
+        if not answer:
+            self._tell("the process that writes has ended; it is started again with the next part")
+            self._end_keeper()
+        return answer == KEPT
 
-    def _new_stock(self) -> Stock:
-        return Stock(self._settings.keep_mb * 1_000_000, self._settings.keep_days)
+    def _start_keeper(self) -> None:
+        # Isolated: a module in the working directory must not stand in for one of the library's.
+        command = [sys.executable, "-I", "-m", "edge.inspector.keeper", self._settings.model_dump_json(), self._station]
+        try:
+            self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as error:
+            self._tell(f"the process that writes cannot be started ({error})")
 
-    def _trim(self, writer: ArchiveWriter) -> None:
-        for _ in range(_BITE):
-            surplus = self._stock.surplus(self._clock.utc_us())
-            if surplus is None:
-                return
-            writer.remove(surplus)
-            self._stock.drop(surplus)
+    def _end_keeper(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        try:
+            keeper.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            keeper.kill()  # A disk that hangs; the part is whole or not there.
+            keeper.communicate()
 
     def _tell(self, what: str) -> None:
         now_us = self._clock.now_us()

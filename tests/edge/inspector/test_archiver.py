@@ -1,39 +1,26 @@
-"""The archive's thread: never in the way, never raises, keeps what it can."""
+"""The archive's thread in the inspector: never in the way, never raises, counts what it drops."""
 
 from __future__ import annotations
 
-import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.archive import ArchiveWriter, KeptPart, read_archive
+from edge.archive import ArchiveWriter, read_archive
 from edge.errors import ConfigurationError
 from edge.inspector.archiver import MOST_PARTS, Archiver, gates_from_recipes
 from edge.recipe import RecipeFile, Recipes
 from edge.records import Outcome
 from edge.rules import ClassLimits, Recipe
 from edge.settings import ArchiveSettings
-from tests.support.archived import GATES, HOUR_US, NOON_US, kept_part, verdict, view
+from tests.support.archived import GATES, kept_part, verdict, view
 
 
-class HandClock:
-    """Stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.us = NOON_US
-
-    def now_us(self) -> int:
-        return self.us
-
-    def utc_us(self) -> int:
-        return self.us
-
-
-def archiver(root: Path, clock: HandClock | None = None, **changes: Any) -> Archiver:
-    """Return an archiver that is not started: step() does its work here."""
-    return Archiver(ArchiveSettings(path=root, **changes), GATES, "line1", clock or HandClock())
+def archiver(root: Path, **changes: Any) -> Archiver:
+    return Archiver(ArchiveSettings(path=root, **changes), GATES, "line1")
 
 
 def limits(name: str, gate: float) -> ClassLimits:
@@ -44,14 +31,18 @@ def seqs(root: Path) -> list[int]:
     return [part.verdict.seq for part in read_archive(root)]
 
 
+def end(thread: Archiver) -> None:
+    thread.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
 def test_the_thread_writes_all_that_was_offered_before_it_ends(tmp_path: Path) -> None:
     """Twenty parts, stop at once: twenty parts on disk, and the archive is free for the next writer."""
     thread = archiver(tmp_path)
     thread.start()
     assert all(thread.offer(kept_part(n)) for n in range(20))
-    thread.stop()
-    thread.join(60)
-    assert not thread.is_alive()
+    end(thread)
     assert (seqs(tmp_path), thread.kept, thread.dropped) == (list(range(20)), 20, 0)
     ArchiveWriter(tmp_path).close()
 
@@ -69,13 +60,14 @@ def test_it_wants_what_the_settings_say(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_drops_and_counts(tmp_path: Path) -> None:
-    """Nobody writes: the queue takes so many parts, each further one is refused at once."""
+    """Nobody writes: the queue takes so many parts, each further one is refused at once; what was taken is written."""
     slow = archiver(tmp_path)
     taken = [slow.offer(kept_part(n, with_pixels=False)) for n in range(MOST_PARTS + 3)]
     assert taken == [True] * MOST_PARTS + [False] * 3
     assert slow.dropped == 3
-    assert slow.step(0)
-    assert slow.offer(kept_part(999))
+    slow.start()
+    end(slow)
+    assert (slow.kept, slow.dropped) == (MOST_PARTS, 3)
 
 
 def test_the_queue_is_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,85 +76,44 @@ def test_the_queue_is_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.Monke
     slow = archiver(tmp_path)
     assert slow.offer(kept_part(1))
     assert not slow.offer(kept_part(2, with_pixels=False))
-    assert slow.step(0)
+    slow.start()
+    end(slow)
     assert slow.offer(kept_part(2, with_pixels=False))
 
 
-def test_a_failing_disk_drops_parts_and_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file lies where the folder should be: dropped, counted, one line a minute; gone, the next part is kept."""
-    root, clock = tmp_path / "archive", HandClock()
-    root.write_text("in the way")
-    failing = archiver(root, clock)
-    with caplog.at_level(logging.WARNING):
-        for number in range(10):
-            assert failing.offer(kept_part(number))
-            assert failing.step(0)
-    assert (failing.kept, failing.dropped, len(caplog.records)) == (0, 10, 1)
-    assert str(root) in caplog.text
-    clock.us += 60_000_000
-    failing.tend()
-    assert len(caplog.records) == 2
-    root.unlink()
-    assert failing.offer(kept_part(10))
-    assert failing.step(0)
-    assert (failing.kept, failing.dropped, seqs(root)) == (1, 10, [10])
+def test_a_killed_keeper_costs_what_it_had_in_hand(tmp_path: Path) -> None:
+    """The process that writes is killed: at most one part is lost and counted, the next one has a new process."""
+    thread = archiver(tmp_path)
+    thread._start_keeper()
+    keeper = thread._keeper
+    assert keeper is not None
+    os.kill(keeper.pid, signal.SIGKILL)
+    keeper.wait()
+    for number in (1, 2, 3):
+        thread._hand_over(kept_part(number))
+    thread._end_keeper()
+    assert (seqs(tmp_path), thread.kept, thread.dropped) == ([2, 3], 2, 1)
 
 
-def test_a_part_that_cannot_be_stored_is_counted(tmp_path: Path) -> None:
-    """A record that is no verdict is dropped; the next part is kept."""
-    odd = archiver(tmp_path)
-    for part in (KeptPart("reject", b"{}"), kept_part(2)):
-        assert odd.offer(part)
-        assert odd.step(0)
-    assert (odd.kept, odd.dropped, seqs(tmp_path)) == (1, 1, [2])
+def test_a_disk_that_refuses_is_counted(tmp_path: Path) -> None:
+    """A file lies where the folder should be: nothing is raised, both parts are counted as dropped."""
+    (tmp_path / "archive").write_text("in the way")
+    thread = archiver(tmp_path / "archive")
+    thread.start()
+    assert thread.offer(kept_part(1))
+    assert thread.offer(kept_part(2))
+    end(thread)
+    assert (thread.kept, thread.dropped) == (0, 2)
 
 
-def test_an_exchanged_root_is_opened_anew(tmp_path: Path) -> None:
-    """The folder was moved away: the next part begins a new archive at its place."""
-    root = tmp_path / "archive"
-    moved = archiver(root)
-    assert moved.offer(kept_part(1))
-    assert moved.step(0)
-    root.rename(tmp_path / "old")
-    assert moved.offer(kept_part(2))
-    assert moved.step(0)
-    assert (seqs(tmp_path / "old"), seqs(root)) == ([1], [2])
-
-
-def test_too_much_goes_in_small_bites(tmp_path: Path) -> None:
-    """Of 100 parts of 16 KiB, 1 MB may stay: samples go, a few with each step, rejects and the rest remain."""
-    rejects, samples = range(60), range(60, 100)
-    with ArchiveWriter(tmp_path) as writer:
-        for number in rejects:
-            writer.write(kept_part(number))
-        sizes = [writer.write(kept_part(number, "sample")).bytes for number in samples]
-    bounded = archiver(tmp_path, keep_mb=1)
-    bounded.tend()
-    assert len(seqs(tmp_path)) == 96
-    for _ in range(20):
-        bounded.tend()
-    assert sizes[0] == 16_384
-    assert seqs(tmp_path) == [*rejects, samples[-1]]
-
-
-def test_the_old_go(tmp_path: Path) -> None:
-    """A day and an hour later, a part that may stay for a day is gone."""
-    clock = HandClock()
-    dated = archiver(tmp_path, clock, keep_days=1)
-    assert dated.offer(kept_part(1))
-    assert dated.step(0)
-    assert seqs(tmp_path) == [1]
-    clock.us += 25 * HOUR_US + 1
-    dated.tend()
-    assert seqs(tmp_path) == []
-
-
-def test_leftovers_go_at_the_start(tmp_path: Path) -> None:
-    """What a kill left half written is removed before the first part comes."""
-    ArchiveWriter(tmp_path).close()
-    (tmp_path / ".unfinished" / "half").mkdir(parents=True)
-    archiver(tmp_path).tend()
-    assert not (tmp_path / ".unfinished").exists()
+def test_a_process_that_cannot_be_started_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process, no archive: parts are counted as dropped, inspection does not notice."""
+    monkeypatch.setattr("sys.executable", str(tmp_path / "none"))
+    thread = archiver(tmp_path)
+    thread.start()
+    assert thread.offer(kept_part(1))
+    end(thread)
+    assert (thread.kept, thread.dropped) == (0, 1)
 
 
 def test_without_a_path_there_is_no_archiver() -> None:
