@@ -110,6 +110,8 @@ def test_a_second_verdict_for_a_part_is_seen(tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT seq, outcome FROM parts WHERE part = 1") == [(1, "PASS")]
     assert page(journal, Position(journal.epoch, 1)).gap == Gap(2, 2, "lost")
     assert not journal.ledger.balanced(0)
+    journal.close(clean=True)
+    assert not opened(tmp_path).continued, "a run with a fault is no clean one"
 
 
 def test_a_verdict_without_a_trigger_is_seen(tmp_path: Path) -> None:

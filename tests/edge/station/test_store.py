@@ -232,6 +232,15 @@ def test_the_clean_close_record_is_refused_by_the_file_itself(tmp_path: Path) ->
     folder.release()
 
 
+def test_a_clean_close_record_beside_an_open_part_is_not_believed(tmp_path: Path) -> None:
+    """The two contradict each other: a new epoch it is."""
+    first = opened(tmp_path)
+    first.trigger(trigger(1))
+    first.close(clean=False)
+    altered(tmp_path / FILE, "UPDATE epochs SET clean = 1")
+    assert not opened(tmp_path).continued
+
+
 def test_only_a_broken_file_is_damage() -> None:
     """A disk that refuses is not: the file stays where it is."""
     assert is_damage(sqlite3.DatabaseError("file is not a database"))
