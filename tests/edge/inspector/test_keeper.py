@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,32 @@ def test_leftovers_go_at_the_start(tmp_path: Path) -> None:
     (tmp_path / ".unfinished" / "half").mkdir(parents=True)
     keeper(tmp_path).tend()
     assert not (tmp_path / ".unfinished").exists()
+
+
+OFFER_FOR_EVER = """
+import itertools, pathlib, sys
+from edge.inspector.archiver import Archiver
+from edge.settings import ArchiveSettings
+from tests.support.archived import kept_part
+archiver = Archiver(ArchiveSettings(path=pathlib.Path(sys.argv[1])), {}, "line1")
+archiver.start()
+for seq in itertools.count(1):
+    archiver.offer(kept_part(seq))
+    if archiver.kept:
+        print(seq, flush=True)
+"""
+
+
+def test_it_ends_with_the_inspector(tmp_path: Path) -> None:
+    """The inspector is killed: its keeper ends by itself and gives the archive back, every part whole."""
+    with subprocess.Popen([sys.executable, "-c", OFFER_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE) as inspector:
+        assert inspector.stdout is not None
+        assert inspector.stdout.readline()
+        inspector.kill()
+    ArchiveWriter(tmp_path, wait_s=60).close()
+    parts = list(read_archive(tmp_path))
+    assert parts
+    assert all(part.image("cam1").any() for part in parts)
 
 
 def test_a_part_arrives_as_it_was_sent() -> None:
