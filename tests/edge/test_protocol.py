@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from enum import Enum
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from msgspec import inspect
 
 from edge.records import (
     REASONS,
@@ -30,8 +25,7 @@ from edge.records import (
     View,
 )
 from edge.wire import TOPICS, Published, frames_from_message, message_from_frames, payload_from_labels, sha256
-
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+from tests.support.document import DOCUMENT, fields_from_record, in_order, listed, pairs_below, rows_below
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "## 3. Verdict": Verdict,
@@ -235,11 +229,11 @@ MESSAGES: dict[str, tuple[Published, bytes | None]] = {
     "mask, raw": (RAW_MASK, b"\x00\x01\x00"),
     "picture (of the JPEG only its first and last marker)": (PICTURE, bytes.fromhex("ffd8ffd9")),
 }
-"""What section 10 shows, by the name it has there."""
+"""What section 11 shows, by the name it has there."""
 
 
 def block(name: str, message: Published, payload: bytes | None) -> str:
-    """Return an example as section 10 prints it."""
+    """Return an example as section 11 prints it."""
     topic, header, *rest = frames_from_message(message, payload)
     lines = [f"topic    {topic.decode()}", f"header   {header.decode()}"] + [f"payload  {part.hex()}" for part in rest]
     return "\n".join([f"### {name}", "", "```", *lines, "```", ""])
@@ -248,23 +242,23 @@ def block(name: str, message: Published, payload: bytes | None) -> str:
 @pytest.mark.parametrize(("heading", "record"), SECTIONS.items(), ids=[record.__name__ for record in SECTIONS.values()])
 def test_tables_are_the_records(heading: str, record: type[msgspec.Struct]) -> None:
     """Every field of a record stands in its table, in order, with its type."""
-    described = [(cells[0].strip("`"), _in_order(cells[1])) for cells in _rows(heading)]
-    assert described == list(_fields(record))
+    described = [(cells[0].strip("`"), in_order(cells[1])) for cells in rows_below(heading)]
+    assert described == list(fields_from_record(record))
 
 
 def test_every_row_has_a_meaning() -> None:
     """Only schema and version need no words, and an encoding there is one of."""
     for heading in SECTIONS:
-        assert {row[0] for row in _rows(heading) if not row[2]} <= {"`schema`", "`version`", "`encoding`"}
+        assert {row[0] for row in rows_below(heading) if not row[2]} <= {"`schema`", "`version`", "`encoding`"}
 
 
 def test_lists_of_words_are_the_code_s() -> None:
     """Reasons and stages stand in the document with the code's own meaning; outcomes and modes by name."""
     shown = DOCUMENT.split("### 3.4 Outcome, reason, mode")[1]
-    assert _pairs(shown, "| reason |") == {reason.value: text for reason, text in REASONS.items()}
-    assert _pairs(shown, "| stage |") == STAGES
-    assert f"`Mode` is {_listed(mode.value for mode in Mode)}" in shown
-    assert f"`Outcome` is {_listed(outcome.value for outcome in Outcome)}" in shown
+    assert pairs_below(shown, "| reason |") == {reason.value: text for reason, text in REASONS.items()}
+    assert pairs_below(shown, "| stage |") == STAGES
+    assert f"`Mode` is {listed(mode.value for mode in Mode)}" in shown
+    assert f"`Outcome` is {listed(outcome.value for outcome in Outcome)}" in shown
 
 
 def test_topics_are_named() -> None:
@@ -284,8 +278,8 @@ def test_examples_are_the_bytes(name: str) -> None:
 
 
 def test_no_example_is_forgotten() -> None:
-    """Section 10 has these examples and no others."""
-    assert re.findall(r"^### (.*)$", DOCUMENT.split("## 10.")[1], re.MULTILINE) == list(MESSAGES)
+    """Section 11 has these examples and no others."""
+    assert re.findall(r"^### (.*)$", DOCUMENT.split("## 11.")[1], re.MULTILINE) == list(MESSAGES)
 
 
 def test_example_decodes_by_the_rule_of_the_document() -> None:
@@ -297,67 +291,7 @@ def test_example_decodes_by_the_rule_of_the_document() -> None:
     assert np.array_equal(np.array(labels, np.uint8).reshape(LABELS.shape), LABELS)
 
 
-def _rows(heading: str) -> Iterator[list[str]]:
-    """Yield the cells of the first table below *heading*."""
-    table = DOCUMENT.split(f"{heading}\n")[1].split("| --- | --- | --- |\n")[1].split("\n\n")[0]
-    for line in table.splitlines():
-        yield [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def _pairs(text: str, head: str) -> dict[str, str]:
-    rows = text.split(head)[1].split("\n\n")[0].splitlines()[2:]
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    return {name.strip("`"): meaning for name, meaning in cells}
-
-
-def _listed(words: Iterator[str]) -> str:
-    *first, last = [f"`{word}`" for word in words]
-    return f"{', '.join(first)} or {last}"
-
-
 def _parts(name: str) -> list[bytes]:
     lines = DOCUMENT.split(f"### {name}\n")[1].split("```")[1].strip().splitlines()
     parts = [line.split(maxsplit=1) for line in lines]
     return [bytes.fromhex(text) if kind == "payload" else text.encode() for kind, text in parts]
-
-
-def _fields(record: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    info = inspect.type_info(record)
-    assert isinstance(info, inspect.StructType)
-    if info.tag_field is not None:
-        yield info.tag_field, f"`{info.tag}`"
-    for field in info.fields:
-        yield field.encode_name, _type(field.type)
-
-
-def _in_order(kind: str) -> str:
-    """Return a list of literals sorted, since msgspec forgets their order; any other type as it is."""
-    return ", ".join(sorted(kind.split(", "))) if kind.startswith("`") else kind
-
-
-_WORDS = {
-    inspect.IntType: "integer",
-    inspect.FloatType: "number",
-    inspect.StrType: "string",
-    inspect.BoolType: "boolean",
-}
-
-
-def _type(kind: Any) -> str:
-    """Return a type as the document writes it."""
-    match kind:
-        case inspect.UnionType(types=types):
-            return " or ".join("null" if isinstance(t, inspect.NoneType) else _type(t) for t in types)
-        case inspect.LiteralType(values=values):
-            return _in_order(", ".join(f"`{value}`" for value in values))
-        case inspect.EnumType(cls=cls) if issubclass(cls, Enum):
-            return cls.__name__
-        case inspect.StructType(cls=cls):
-            return cls.__name__
-        case inspect.VarTupleType(item_type=item):
-            return f"list of {_type(item)}"
-        case inspect.TupleType(item_types=items):
-            return f"[{', '.join(_type(item) for item in items)}]"
-        case inspect.DictType(value_type=value):
-            return f"object of {_type(value)}"
-    return _WORDS[type(kind)]
