@@ -42,7 +42,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gap:
-    """Verdicts first..last of *epoch* were published and never reached this subscriber."""
+    """Verdicts first..last were published, the last of them in *epoch*, and never reached this subscriber."""
 
     epoch: int
     first: int
@@ -60,15 +60,25 @@ class Subscriber:
         results: endpoint of verdicts, status and audit.
         masks, pictures: their endpoints; None = not wanted.
         station: name of the station; empty = whichever speaks there.
+        verdicts: False = only what belongs to them: somebody else reads the verdicts themselves.
 
-    When masks are wanted, verdicts are subscribed to after the masks endpoint has answered: a station that waits for
-    its first subscriber then cannot send a mask that nobody is subscribed to yet.
+    Gaps are told, not filled, and at the start of an epoch some cannot be told; ``edge.subscribe`` has none. When masks
+    are wanted, verdicts are subscribed to after the masks endpoint has answered: a station that waits for its first
+    subscriber then cannot send a mask that nobody is subscribed to yet.
 
     Raises:
         ConfigurationError: an endpoint is no address.
     """
 
-    def __init__(self, results: str, masks: str | None = None, pictures: str | None = None, station: str = "") -> None:
+    def __init__(
+        self,
+        results: str,
+        masks: str | None = None,
+        pictures: str | None = None,
+        station: str = "",
+        *,
+        verdicts: bool = True,
+    ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._prefix = f"{station}/" if station else ""
         self._poller = zmq.Poller()
@@ -80,6 +90,7 @@ class Subscriber:
         if pictures is not None:
             self._connected(pictures, ["picture/"])
         self._waits_for_masks = masks is not None
+        self._wants_verdicts = verdicts
         if masks is None:
             self._subscribe_to_verdicts()
 
@@ -126,9 +137,15 @@ class Subscriber:
         self._poller.register(socket, zmq.POLLIN)
         return socket
 
+    @property
+    def hears_masks(self) -> bool:
+        """The masks endpoint has answered, if one was named: verdicts may be asked for."""
+        return not self._waits_for_masks
+
     def _subscribe_to_verdicts(self) -> None:
         self._waits_for_masks = False
-        self._results.subscribe(f"verdict/{self._prefix}")
+        if self._wants_verdicts:
+            self._results.subscribe(f"verdict/{self._prefix}")
 
     def _take(self, socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
         message = message_from_frames(frames)
@@ -145,7 +162,7 @@ class Subscriber:
             if self._waits_for_masks:
                 self._subscribe_to_verdicts()
         else:
-            if isinstance(message, Status):
+            if isinstance(message, Status) and self._wants_verdicts:
                 self._note_position(message.epoch, message.seq)
             self._events.append(message)
 
@@ -155,8 +172,8 @@ class Subscriber:
             # What was said before we came is history, not loss.
             self._epoch, self._seq = epoch, last
         elif epoch != self._epoch:
-            # A new epoch begins at 1, and we were here before it began.
-            self._epoch, self._seq = epoch, 0
+            # Numbers go on over epochs, but those that were not journaled are given anew.
+            self._epoch, self._seq = epoch, min(self._seq, last)
         if last > self._seq:
             self._events.append(Gap(epoch, self._seq + 1, last))
             self._seq = last

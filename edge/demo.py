@@ -21,14 +21,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edge.board import Board
 from edge.client import Event, Mask
 from edge.commandline import run
 from edge.errors import ConfigurationError
 from edge.records import Outcome, Status, Verdict
 from edge.rig import Rig
 from edge.settings import DEMO_BUNDLE
-from edge.subscribe import Board, Keeper, picture_path
 from edge.synthetic import CLASS_NAMES, Strip
+from edge.watch import Keeper, picture_path
 
 _OVERVIEW_ROWS = 6
 _OVERVIEW_WIDTH = 1200

@@ -12,6 +12,7 @@ Every error this product raises on purpose.
     ├── WireError            exit 5   a message is not what docs/protocol.md says
     │   ├── NoAnswer                  nobody answered a request in time
     │   └── RequestRefused            the station refused a request; carries the code
+    │       └── NameTaken             another consumer has our name, or had it meanwhile
     └── DataError            exit 6   training data, masks or labels are not usable
         └── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
 
@@ -69,6 +70,10 @@ class RequestRefused(WireError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"refused ({code}): {text}")
         self.code = code
+
+
+class NameTaken(RequestRefused):
+    pass
 
 
 class DataError(EdgeError):

@@ -62,7 +62,7 @@ class Rig:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
-        self.subscriber = Subscriber(**self.endpoints)
+        self.subscriber = Subscriber(*(self.endpoints[name] for name in ("results", "masks", "pictures")))
 
     def events(self, silence_s: float = _SILENCE_S) -> Iterator[Event]:
         """

@@ -16,7 +16,7 @@ VENDORS = ("onnxruntime", "openvino", "torch")
         ("edge.station.daemon", (*VENDORS, "edge.inspector.cascade", "edge.inspector.camera")),
         ("edge.inspector.main", VENDORS),
         ("edge.client", (*VENDORS, "cv2", "pydantic")),
-        ("edge.subscribe", VENDORS),
+        ("edge.watch", VENDORS),
         ("edge.demo", VENDORS),
         ("edge.settings", (*VENDORS, "cv2", "zmq")),
         ("engines.main", (*VENDORS, "onnx")),

@@ -124,18 +124,41 @@ def test_verdicts_that_never_come_are_found_by_heartbeats_alone(peer: Peer, list
     assert [received(listening) for _ in range(3)] == [status(100), Gap(5, 101, 103), status(103)]
 
 
-def test_a_new_epoch_starts_anew(peer: Peer, listening: Subscriber) -> None:
-    """The first verdict of the next epoch is no gap, though its seq is lower."""
-    for message in (verdict(8), verdict(1, epoch=6), verdict(2, epoch=6)):
+def test_a_new_epoch_goes_on_where_the_last_one_ended(peer: Peer, listening: Subscriber) -> None:
+    """Its first verdict is no gap; one further on is."""
+    for message in (verdict(8), verdict(9, epoch=6), verdict(12, epoch=3)):
         peer.publisher.verdict(message)
-    assert [received(listening) for _ in range(3)] == [verdict(8), verdict(1, epoch=6), verdict(2, epoch=6)]
+    events = [received(listening) for _ in range(4)]
+    assert events == [verdict(8), verdict(9, epoch=6), Gap(3, 10, 11), verdict(12, epoch=3)]
 
 
-def test_what_a_new_epoch_said_while_we_were_away_is_a_gap(peer: Peer, listening: Subscriber) -> None:
-    """A reader of the last epoch was there before the new one began: its first verdicts are lost, not history."""
+def test_numbers_that_are_given_anew_are_given_again(peer: Peer, listening: Subscriber) -> None:
+    """What was not journaled before a crash has its numbers in the next epoch; so has all of a lost journal."""
+    sent = [verdict(8), verdict(6, epoch=6), verdict(7, epoch=6), verdict(1, epoch=7), verdict(3, epoch=7)]
+    for message in sent:
+        peer.publisher.verdict(message)
+    assert [received(listening) for _ in range(6)] == [*sent[:4], Gap(7, 2, 2), sent[4]]
+
+
+def test_a_heartbeat_of_a_new_epoch_tells_what_was_lost(peer: Peer, listening: Subscriber) -> None:
+    """Or that its numbers begin further back."""
     peer.publisher.verdict(verdict(8))
-    peer.publisher.verdict(verdict(4, epoch=6))
-    assert [received(listening) for _ in range(3)] == [verdict(8), Gap(6, 1, 3), verdict(4, epoch=6)]
+    for message in (status(10, epoch=6), status(5, epoch=7)):
+        peer.publisher.status(message)
+    peer.publisher.verdict(verdict(6, epoch=7))
+    events = [received(listening) for _ in range(5)]
+    assert events == [verdict(8), Gap(6, 9, 10), status(10, epoch=6), status(5, epoch=7), verdict(6, epoch=7)]
+
+
+def test_a_reader_may_leave_verdicts_to_another(peer: Peer) -> None:
+    """It hears the rest, and of no gap."""
+    with Subscriber(peer.results, verdicts=False) as subscriber:
+        peer.wait_for(b"status/", b"audit/")
+        peer.publisher.status(status(3))
+        peer.publisher.verdict(verdict(4))
+        peer.publisher.status(status(6))
+        assert [received(subscriber), received(subscriber)] == [status(3), status(6)]
+        assert subscriber.hears_masks
 
 
 def test_a_verdict_is_given_once(peer: Peer, listening: Subscriber) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from types import TracebackType
 from typing import TypeAlias, TypeVar
 
 import cv2
@@ -17,19 +19,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing_extensions import Self
 
-from edge.client import Event, Gap, Mask, Picture, Subscriber
-from edge.clock import SYSTEM_CLOCK
+from edge.board import Board, Shown, text_from_missed
+from edge.client import Mask, Picture, Subscriber
 from edge.commandline import run
 from edge.errors import ConfigurationError, WireError
-from edge.overlay import defects_as_text, draw
-from edge.records import Audit, MaskHeader, Outcome, PictureHeader, Status, Verdict
+from edge.overlay import draw
+from edge.records import MaskHeader, PictureHeader, Status, Verdict
+from edge.subscription import Delivered, Missed, Subscription
+from edge.wire import verdict_from_header
 
-# (epoch, seq), and with the camera: sequence numbers begin anew with each epoch.
+# (epoch, seq), and with the camera: a number that was not journaled is given anew in the next epoch.
 _Verdict: TypeAlias = tuple[int, int]
 _View: TypeAlias = tuple[int, int, str]
 _Key = TypeVar("_Key")
@@ -40,12 +43,12 @@ _NOT_PLAIN = re.compile(r"[^\w .,()\[\]+=@-]")
 # Of 255 bytes; a character may take four.
 _LONGEST_NAME = 200
 _KEPT_OF_A_NAME = 40
-_ROWS = 12
+# Verdicts that are shown and kept before they are acknowledged; fewer when nothing more waits.
+_BATCH = 100
+# Of verdicts.jsonl, in which a verdict that comes again is looked for: thousands of them, more than any batch.
+_TAIL_BYTES = 4_000_000
 # A verdict waits for its picture and mask for so many newer ones, then its place is given up.
 _PAIRS_WAITING = 64
-_HEADINGS = ("seq", "part", "outcome", "camera", "source", "defects", "tiles", "latency ms")
-_NUMBERS = {"seq", "part", "tiles", "latency ms"}
-_STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
 
 
 class Subscribe(BaseModel):
@@ -54,7 +57,15 @@ class Subscribe(BaseModel):
     results: str = Field("tcp://127.0.0.1:5556", description="the station's results endpoint")
     masks: str = Field("tcp://127.0.0.1:5557", description="the station's masks endpoint")
     pictures: str = Field("tcp://127.0.0.1:5558", description="the station's pictures endpoint")
+    control: str = Field("tcp://127.0.0.1:5559", description="the station's control endpoint, for --from-last")
     station: str = Field("", description="name of the station; empty = any that speaks there")
+    from_last: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="name under which to go on where the last run ended, without a gap: what is shown, and on disk "
+        "with --save, is acknowledged under it",
+    )
+    oldest: bool = Field(False, description="a name that is new to the station begins with the oldest verdict it has")
     save: Path | None = Field(None, description="folder for verdicts.jsonl, masks/ and pictures/")
     count: int | None = Field(None, ge=1, description="end after so many verdicts")
     until_stopped: bool = Field(False, description="end when the station says that it has stopped")
@@ -75,22 +86,42 @@ def watch(command: Subscribe) -> int:
         WireError: nothing came for ``timeout_s``, or a message is not what the protocol says.
     """
     keeper = Keeper(command.save) if command.save is not None else None
-    with Subscriber(command.results, command.masks, command.pictures, command.station) as subscriber:
-        if command.lines:
-            _watch(command, subscriber, keeper, _print_line)
+    with Subscriber(
+        command.results, command.masks, command.pictures, command.station, verdicts=command.from_last is None
+    ) as subscriber:
+        if command.from_last is None:
+            _show(command, subscriber, subscriber.receive, keeper)
             return 0
-        board, console = Board(), Console()
-        with Live(board.table(), console=console, refresh_per_second=8, get_renderable=board.table):
-            _watch(command, subscriber, keeper, board.take)
-        if not console.is_terminal:  # The live table leaves its last line open there.
-            console.line()
+        with Resumed(command, subscriber, keeper) as resumed:
+            _show(command, subscriber, resumed.receive, keeper)
+            resumed.settle()
     return 0
 
 
-def _watch(command: Subscribe, subscriber: Subscriber, keeper: Keeper | None, show: Callable[[Event], None]) -> None:
+def _show(
+    command: Subscribe, subscriber: Subscriber, receive: Callable[[float], Shown | None], keeper: Keeper | None
+) -> None:
+    if command.lines:
+        _watch(command, receive, keeper, _print_line)
+    else:
+        board, console = Board(), Console()
+        with Live(board.table(), console=console, refresh_per_second=8, get_renderable=board.table):
+            _watch(command, receive, keeper, board.take)
+        if not console.is_terminal:  # The live table leaves its last line open there.
+            console.line()
+    if keeper is not None:
+        keeper.drain(subscriber)
+
+
+def _watch(
+    command: Subscribe,
+    receive: Callable[[float], Shown | None],
+    keeper: Keeper | None,
+    show: Callable[[Shown], None],
+) -> None:
     verdicts = 0
     while command.count is None or verdicts < command.count:
-        event = subscriber.receive(command.timeout_s or 1.0)
+        event = receive(command.timeout_s or 1.0)
         if event is None:
             if command.timeout_s is not None:
                 raise WireError(
@@ -103,76 +134,99 @@ def _watch(command: Subscribe, subscriber: Subscriber, keeper: Keeper | None, sh
             keeper.take(event)
         if command.until_stopped and isinstance(event, Status) and event.state == "stopped":
             break
-    if keeper is not None:
-        keeper.drain(subscriber)
 
 
-def _print_line(event: Event) -> None:
+def _print_line(event: Shown) -> None:
     if isinstance(event, Verdict):
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
         sys.stdout.buffer.flush()
+    elif isinstance(event, Missed):
+        sys.stderr.write(f"edge-subscribe: {text_from_missed(event)}\n")
 
 
-class Board:
-    """The live table: the last verdicts, the counts, what was lost."""
+class Resumed:
+    """Verdicts under a name, without a gap, and what else a subscriber hears, as one stream."""
 
-    def __init__(self) -> None:
-        # Text, not str: what comes from outside is no mark-up.
-        self._rows: deque[dict[str, Text]] = deque(maxlen=_ROWS)
-        self._cameras: set[str] = set()
-        self._counts: Counter[str] = Counter()
-        self._latency_ms: deque[float] = deque(maxlen=10_000)
-        self._lost = 0
-        self._note = "waiting for a station"
+    def __init__(self, command: Subscribe, subscriber: Subscriber, keeper: Keeper | None) -> None:
+        self._command = command
+        self._subscriber = subscriber
+        self._keeper = keeper
+        self._subscription: Subscription | None = None
+        self._waiting: deque[Shown] = deque()
+        self._given: deque[Delivered] = deque()
 
-    def take(self, event: Event) -> None:
-        if isinstance(event, Verdict):
-            self._take_verdict(event)
-        elif isinstance(event, Gap):
-            self._lost += event.last - event.first + 1
-        elif isinstance(event, Status):
-            self._note = (
-                f"{event.station}: {event.state}, {event.detail}, inspector {event.inspector}, {event.open} open"
-            )
-        elif isinstance(event, Audit):
-            self._note = f"{event.event}: {event.detail}"
+    def receive(self, timeout_s: float) -> Shown | None:
+        """
+        Return the next event; None when none comes for *timeout_s*. The one before has been shown and kept.
 
-    def table(self) -> Group:
-        """Return what is shown now; rich calls this at its own rate."""
-        table = Table(box=None, padding=(0, 1))
-        shown = [heading for heading in _HEADINGS if heading != "camera" or len(self._cameras) > 1]
-        for heading in shown:
-            table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
-        for row in tuple(self._rows):  # The live display asks from a thread of its own.
-            table.add_row(*(row[heading] for heading in shown))
-        return Group(table, self._summary(), Text(self._note))
+        Raises:
+            NameTaken: somebody else reads under this name.
+            RequestRefused, WireError: as a Subscription's and a Subscriber's.
+        """
+        give_up = time.monotonic() + timeout_s
+        if len(self._given) >= _BATCH:
+            self.settle()
+        while not self._waiting:
+            self._listen(0.0)
+            if not self._waiting:
+                self.settle()
+                left_s = give_up - time.monotonic()
+                if left_s <= 0:
+                    return None
+                self._listen(min(left_s, 0.05))
+        return self._waiting.popleft()
 
-    def _take_verdict(self, verdict: Verdict) -> None:
-        latency_ms = (SYSTEM_CLOCK.now_us() - verdict.trigger_us) / 1000
-        self._latency_ms.append(latency_ms)
-        self._counts[verdict.outcome.value] += 1
-        what = defects_as_text(verdict) if verdict.reason is None else f"{verdict.reason.value}: {verdict.detail}"
-        views = verdict.views
-        self._cameras.update(view.camera for view in views)
-        self._rows.append(
-            {
-                "seq": Text(str(verdict.seq)),
-                "part": Text(str(verdict.part)),
-                "outcome": Text(verdict.outcome.value, _STYLES[verdict.outcome]),
-                "camera": Text(", ".join(view.camera for view in views)),
-                "source": Text(", ".join(view.source for view in views)),
-                "defects": Text(what),
-                "tiles": Text(f"{sum(v.segmented for v in views)}/{sum(v.tiles for v in views)}"),
-                "latency ms": Text(f"{latency_ms:.1f}"),
-            }
+    def settle(self) -> None:
+        """Acknowledge what was given, when it is on disk."""
+        if self._given and self._subscription is not None:
+            if self._keeper is not None:
+                self._keeper.sync()
+            self._subscription.acknowledge(self._given[-1])
+            self._given.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+
+    def _listen(self, wait_s: float) -> None:
+        if self._subscription is None:
+            heard = self._subscriber.receive(wait_s)
+            # Not before: a station that waits for its first subscriber would send masks that nobody hears.
+            if self._subscriber.hears_masks:
+                self._subscription = self._subscribed()
+        else:
+            self._take(self._subscription, wait_s)
+            heard = self._subscriber.receive(0.0)
+            if isinstance(heard, Status) and heard.state == "stopped":
+                while self._take(self._subscription, 0.2):
+                    pass
+        if heard is not None:
+            self._waiting.append(heard)
+
+    def _take(self, subscription: Subscription, wait_s: float) -> bool:
+        item = subscription.next(wait_s)
+        if isinstance(item, Delivered):
+            self._given.append(item)
+            self._waiting.append(item.verdict)
+        elif item is not None:
+            self._waiting.append(item)
+        return item is not None
+
+    def _subscribed(self) -> Subscription:
+        command = self._command
+        return Subscription(
+            command.results,
+            command.control,
+            command.from_last or "",
+            station=command.station,
+            origin="oldest" if command.oldest else "now",
+            ack_every=_BATCH,
         )
-
-    def _summary(self) -> str:
-        counts = "  ".join(f"{outcome.value} {self._counts[outcome.value]}" for outcome in Outcome)
-        if not self._latency_ms:
-            return counts
-        p50, p99 = np.percentile(list(self._latency_ms), [50, 99])
-        return f"{counts}  lost {self._lost}\ntrigger to here p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
 
 class Keeper:
@@ -192,8 +246,14 @@ class Keeper:
         with _writing(folder):
             for part in ("masks", "pictures"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
+            self._written = _keys_in_tail(folder / "verdicts.jsonl")
 
-    def take(self, event: Event) -> None:
+    def sync(self) -> None:
+        """Return when every verdict taken is on disk."""
+        with _writing(self._folder), (self._folder / "verdicts.jsonl").open("ab") as lines:
+            os.fsync(lines.fileno())
+
+    def take(self, event: Shown) -> None:
         with _writing(self._folder):
             self._keep(event)
             self._draw_complete()
@@ -208,8 +268,10 @@ class Keeper:
             for view in self._drawable():
                 self._draw(view)
 
-    def _keep(self, event: Event) -> None:
+    def _keep(self, event: Shown) -> None:
         if isinstance(event, Verdict):
+            if (event.epoch, event.seq) in self._written:
+                return  # Written by a run that died before it could acknowledge it.
             with (self._folder / "verdicts.jsonl").open("ab") as lines:
                 lines.write(msgspec.json.encode(event) + b"\n")
             self._verdicts[event.epoch, event.seq] = event
@@ -244,6 +306,20 @@ class Keeper:
 def picture_path(folder: Path, epoch: int, seq: int, camera: str) -> Path:
     """Return where a Keeper of *folder* puts the picture of *camera* that belongs to verdict *seq* of *epoch*."""
     return folder / "pictures" / f"{epoch:012x}-{seq:06d}-{_file_name(camera)}.png"
+
+
+def _keys_in_tail(path: Path) -> set[_Verdict]:
+    """Return which verdicts the end of the file has, and cut off a line that was not written to its end."""
+    if not path.exists():
+        return set()
+    with path.open("r+b") as lines:
+        start = max(lines.seek(0, os.SEEK_END) - _TAIL_BYTES, 0)
+        lines.seek(start)
+        whole, _, torn = lines.read().rpartition(b"\n")
+        if torn:
+            lines.truncate(lines.tell() - len(torn))
+    given = whole.split(b"\n")[1 if start else 0 :]
+    return {(verdict.epoch, verdict.seq) for verdict in map(verdict_from_header, filter(None, given))}
 
 
 def _forget_oldest(waiting: dict[_Key, _Value]) -> None:

@@ -16,12 +16,15 @@ import zmq
 from numpy.typing import NDArray
 from rich.console import Console
 
+from edge.board import Board
 from edge.client import Gap, Mask, Picture, Subscriber
 from edge.errors import ConfigurationError, WireError
 from edge.records import Reason
-from edge.subscribe import Board, Keeper, main, picture_path
+from edge.subscription import Missed
+from edge.watch import Keeper, main, picture_path
 from edge.wire import frames_from_message
 from tests.support.records import audit, mask, mask_reference, picture_header, reject, status, unknown, verdict, view
+from tests.support.standin import StandIn
 
 LABELS = np.zeros((40, 60), np.uint8)
 LABELS[10:14, 20:30] = 1
@@ -241,6 +244,75 @@ def talker(tmp_path: Path) -> Iterator[Talker]:
     talker = Talker(tmp_path)
     yield talker
     talker.context.destroy(linger=0)
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[StandIn]:
+    """Return a station with a journal, whose masks endpoint nobody serves."""
+    folder = tmp_path / "station"
+    folder.mkdir()
+    station = StandIn(folder, beat_s=1.0)
+    yield station
+    station.close()
+
+
+def resumed(station: StandIn, *flags: str) -> list[str]:
+    endpoints = ["--results", station.results, "--control", station.control, "--masks", station.results]
+    return [*endpoints, "--pictures", station.results, "--from-last", "shelf", "--timeout-s", "20", *flags]
+
+
+def seqs(lines: bytes) -> list[int]:
+    return [json.loads(line)["seq"] for line in lines.splitlines()]
+
+
+def test_from_last_goes_on_where_the_last_run_ended(
+    station: StandIn, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each verdict is printed and kept once over two runs, and acknowledged when it is on disk."""
+    out = tmp_path / "out"
+    station.publish(7)
+    assert main(resumed(station, "--lines", "--save", str(out), "--count", "4", "--oldest")) == 0
+    assert station.journal.cursors["shelf"].seq == 4
+    station.publish(1)
+    assert main(resumed(station, "--lines", "--save", str(out), "--count", "4")) == 0
+    assert seqs(capfdbinary.readouterr().out) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert seqs((out / "verdicts.jsonl").read_bytes()) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_from_last_tells_what_is_gone_for_good(station: StandIn, capfd: pytest.CaptureFixture[str]) -> None:
+    """On stderr between the lines, or in the table."""
+    station.publish(2)
+    assert main(resumed(station, "--lines", "--count", "1", "--oldest")) == 0
+    station.publish(4)
+    station.forget(4)
+    assert main(resumed(station, "--lines", "--count", "1")) == 0
+    said = capfd.readouterr()
+    assert "verdicts from 2 to 4 can no longer be given: retention" in said.err
+    assert seqs(said.out.encode()) == [1, 5]
+
+
+def test_the_board_shows_what_is_replayed_and_what_is_gone() -> None:
+    """A replayed verdict has no latency; what can no longer be given counts as lost."""
+    board = Board()
+    board.take(verdict(3, replayed=True))
+    board.take(Missed(5, 4, 9, "retention"))
+    text = shown(board)
+    for part in ("replayed", "lost 6", "4 to 9", "retention"):
+        assert part in text
+
+
+def test_a_verdict_that_comes_again_is_written_once(tmp_path: Path) -> None:
+    """A run that was killed between writing and acknowledging leaves its last line, whole or torn."""
+    keeper = Keeper(tmp_path)
+    for seq in (1, 2, 3):
+        keeper.take(verdict(seq))
+    keeper.sync()
+    path = tmp_path / "verdicts.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    again = Keeper(tmp_path)
+    for seq in (2, 3, 4):
+        again.take(verdict(seq, replayed=True))
+    assert seqs(path.read_bytes()) == [1, 2, 3, 4]
 
 
 def test_lines_are_verdicts_as_json(talker: Talker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
