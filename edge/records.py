@@ -384,4 +384,6 @@ class LedgerRow(Message, frozen=True):
     unseen: int
     """Counted by an independent source while nobody could see them: no parts of the line above."""
     bounced: int
-    """Triggers taken for the same one: no parts of the line above."""
+    """Triggers taken for the same one: no parts of this line."""
+    refused: int
+    """Requests that were refused for another reason: no parts of this line."""

@@ -12,7 +12,7 @@ from edge.requests import Independent, Missing, Triggered
 
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
 _WRONG = "bold red"
-_NUMBERS = {"triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "last frame", "counted", "triggered"}
+_NUMBERS = {"triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "refused", "last frame", "counted", "triggered"}
 
 
 def table_from_status(status: Status) -> Table:
@@ -47,7 +47,7 @@ def table_from_cameras(cameras: tuple[CameraStatus, ...]) -> Table:
 
 def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
     """Return a line a shift and mode; red when it does not add up, or parts were not seen."""
-    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced")
+    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "refused")
     for row in rows:
         answered = (row.passed, row.rejected, sum(row.unknown.values()), row.open)
         adds_up = row.triggers == sum(answered)
@@ -57,6 +57,7 @@ def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
             *(str(number) for number in answered),
             Text(str(row.unseen), _WRONG if row.unseen else ""),
             str(row.bounced),
+            str(row.refused),
         )
     return table
 

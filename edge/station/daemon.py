@@ -38,6 +38,8 @@ from edge.station.wakeup import Wakeup
 
 # What still waits for a reader when the station ends: its last verdicts and the status "stopped".
 _LINGER_MS = 1000
+# Measured: a commit took 3.5 ms behind a busy loop with Python's own 5 ms, 0.9 ms with this.
+_SWITCH_S = 0.0005
 
 
 def main(args: list[str] | None = None) -> int:
@@ -76,6 +78,8 @@ def serve(
         run_dir: an empty folder for the private sockets.
         inspector: command of process two.
     """
+    # The journal's threads take the interpreter lock in turns with the loop: shorter turns, shorter waits for a commit.
+    sys.setswitchinterval(_SWITCH_S)
     folder = state_dir_of(station)
     with _journal(station, folder) as journal:
         identity = Identity(station.station, journal.epoch)

@@ -81,6 +81,7 @@ class Ledger:
             open=_open(lines),
             unseen=lines["unseen"],
             bounced=lines["bounced"],
+            refused=lines["refused"],
         )
 
     def rows(self, shifts: int | None) -> tuple[LedgerRow, ...]:

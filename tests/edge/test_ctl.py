@@ -55,6 +55,7 @@ ROW = LedgerRow(
     open=1,
     unseen=0,
     bounced=2,
+    refused=0,
 )
 
 

@@ -82,6 +82,7 @@ ROW = LedgerRow(
     open=1,
     unseen=0,
     bounced=2,
+    refused=0,
 )
 
 EXAMPLES: dict[str, tuple[AnyRequest, AnyAnswer, list[bytes]]] = {
