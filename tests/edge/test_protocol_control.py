@@ -54,16 +54,16 @@ from tests.support.records import verdict
 
 SECTION = DOCUMENT.split("## 10. Control\n")[1].split("\n## ")[0]
 EPOCH = 244837814094590
-ID = "5d41402abc4b2a76b9719d911017c592"
+IDS = [f"5d41402abc4b2a76b9719d911017c5{n:02x}" for n in range(7)]
 SESSION = "7d793037a0760186574b0282f2f435e7"
 
-TRIGGER = Trigger(version=1, id=ID, part_id="A-0017", tag=None, counter=17, mode=Mode.PRODUCTION, cameras=None)
+TRIGGER = Trigger(version=1, id=IDS[0], part_id="A-0017", tag=None, counter=17, mode=Mode.PRODUCTION, cameras=None)
 TRIGGERED = Triggered(
-    version=1, id=ID, now_us=7200000900, part=3, trigger_us=7200000000, deadline_us=7200100000, journaled=True
+    version=1, id=IDS[0], now_us=7200000900, part=3, trigger_us=7200000000, deadline_us=7200100000, journaled=True
 )
 REPLAYED = Replayed(
     version=1,
-    id=ID,
+    id=IDS[2],
     now_us=7200000900,
     count=1,
     epoch=EPOCH,
@@ -91,39 +91,39 @@ EXAMPLES: dict[str, tuple[AnyRequest, AnyAnswer, list[bytes]]] = {
         msgspec.structs.replace(TRIGGER, counter=18, part_id=None, cameras=("top",), tag=7),
         Refused(
             version=1,
-            id=ID,
+            id=IDS[0],
             now_us=7200000900,
             code=Refusal.ID_USED,
-            text=f"id = {ID}: another request came under it before; give each request an id of its own",
+            text=f"id = {IDS[0]}: another request came under it before; give each request an id of its own",
         ),
         [],
     ),
     "a consumer attaches": (
-        Attach(version=1, id=ID, consumer="mes", session=SESSION, origin="now", take_over=False),
-        Attached(version=1, id=ID, now_us=7200000900, epoch=EPOCH, seq=2, new=False, live_epoch=EPOCH, live_seq=3),
+        Attach(version=1, id=IDS[1], consumer="mes", session=SESSION, origin="now", take_over=False),
+        Attached(version=1, id=IDS[1], now_us=7200000900, epoch=EPOCH, seq=0, new=False, live_epoch=EPOCH, live_seq=3),
         [],
     ),
-    "and replays from its cursor": (Replay(version=1, id=ID, epoch=EPOCH, seq=0, limit=100), REPLAYED, [RECORD]),
+    "and replays from its cursor": (Replay(version=1, id=IDS[2], epoch=EPOCH, seq=0, limit=100), REPLAYED, [RECORD]),
     "and acknowledges": (
-        Ack(version=1, id=ID, consumer="mes", session=SESSION, epoch=EPOCH, seq=3),
-        Acknowledged(version=1, id=ID, now_us=7200000900, epoch=EPOCH, seq=3),
+        Ack(version=1, id=IDS[3], consumer="mes", session=SESSION, epoch=EPOCH, seq=3),
+        Acknowledged(version=1, id=IDS[3], now_us=7200000900, epoch=EPOCH, seq=3),
         [],
     ),
     "and leaves": (
-        Detach(version=1, id=ID, consumer="mes", session=SESSION, forget=False),
-        Done(version=1, id=ID, now_us=7200000900, text="mes detached, its cursor is kept"),
+        Detach(version=1, id=IDS[4], consumer="mes", session=SESSION, forget=False),
+        Done(version=1, id=IDS[4], now_us=7200000900, text="mes detached, its cursor is kept"),
         [],
     ),
     "inspection is paused": (
-        Pause(version=1, id=ID, role="maintenance", reason="new blade", minutes=30.0),
-        Done(version=1, id=ID, now_us=7200000900, text="paused for 30 minutes"),
+        Pause(version=1, id=IDS[5], role="maintenance", reason="new blade", minutes=30.0),
+        Done(version=1, id=IDS[5], now_us=7200000900, text="paused for 30 minutes"),
         [],
     ),
     "the ledger": (
-        Ledger(version=1, id=ID, shifts=1),
+        Ledger(version=1, id=IDS[6], shifts=1),
         LedgerAnswer(
             version=1,
-            id=ID,
+            id=IDS[6],
             now_us=7200000900,
             rows=(ROW, msgspec.structs.replace(ROW, shift="")),
             independent=(Independent(source="counter", counted=20, triggered=20, state="balanced"),),
