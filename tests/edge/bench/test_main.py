@@ -42,7 +42,8 @@ def test_definitions_are_wrapped_beside_their_stage() -> None:
     print_stages(dict.fromkeys(DEFINITIONS, row), console)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
-    definitions = lines[lines.index(next(line for line in lines if line.startswith("  capture"))) :]
+    first = f"  {next(iter(DEFINITIONS))}"
+    definitions = lines[lines.index(next(line for line in lines if line.startswith(first))) :]
     assert len(definitions) > len(DEFINITIONS)
     assert {line[2:11].strip() for line in definitions} == {*DEFINITIONS, ""}
 
