@@ -9,17 +9,24 @@ import numpy as np
 import pytest
 
 from edge.records import (
+    ALARMS,
+    AUDIT_EVENTS,
     REASONS,
     STAGES,
+    STATES,
+    Alarm,
     Audit,
+    AuditEvent,
     CameraStatus,
     Defect,
     MaskHeader,
     MaskReference,
     Mode,
     Outcome,
+    PauseMark,
     PictureHeader,
     Reason,
+    RecipeMark,
     Status,
     Verdict,
     View,
@@ -32,8 +39,10 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### 3.1 View": View,
     "### 3.2 Defect": Defect,
     "### 3.3 MaskReference": MaskReference,
+    "### 3.6 RecipeMark": RecipeMark,
     "## 4. Status": Status,
     "### 4.1 CameraStatus": CameraStatus,
+    "### 4.2 PauseMark": PauseMark,
     "## 5. Audit": Audit,
     "## 6. Masks": MaskHeader,
     "## 7. Pictures": PictureHeader,
@@ -55,6 +64,7 @@ PASSED = Verdict(
     outcome=Outcome.PASS,
     reason=None,
     detail="",
+    stage=None,
     views=(
         View(
             camera="top",
@@ -68,10 +78,12 @@ PASSED = Verdict(
             tiles=7,
             segmented=0,
             timings_us={"capture": 410, "wait": 25, "tile": 190, "classify": 5200, "assemble": 30, "rules": 12},
+            brightness=121.5,
+            sharpness=310.25,
             mask=MaskReference(bytes=4, sha256=sha256(EMPTY), complete=True, sent=True),
         ),
     ),
-    recipe_hash="5f" * 32,
+    recipe=RecipeMark(name="strict", hash="5f" * 32, author="quality", since_utc_us=1767222000000000),
     bundle_hash="a0" * 32,
     trigger_us=7200000000,
     deadline_us=7200100000,
@@ -86,8 +98,9 @@ PASSED = Verdict(
         "rules": 12,
         "handover": 140,
         "publish": 45,
+        "journal": 210,
     },
-    journaled=False,
+    journaled=True,
     replayed=False,
     complete=True,
 )
@@ -122,6 +135,8 @@ REJECTED = msgspec.structs.replace(
             tiles=1,
             segmented=1,
             timings_us={},
+            brightness=118.0,
+            sharpness=402.5,
             mask=MaskReference(bytes=8, sha256=sha256(RUNS), complete=True, sent=True),
         ),
     ),
@@ -134,7 +149,8 @@ UNKNOWN = msgspec.structs.replace(
     part=2,
     outcome=Outcome.UNKNOWN,
     reason=Reason.LATE,
-    detail="no result within 100 ms of the trigger",
+    detail="no result within 100 ms of the trigger: camera top in stage 'segment'",
+    stage="segment",
     views=(
         View(
             camera="top",
@@ -148,11 +164,14 @@ UNKNOWN = msgspec.structs.replace(
             tiles=0,
             segmented=0,
             timings_us={},
+            brightness=None,
+            sharpness=None,
             mask=None,
         ),
     ),
-    published_us=7200133450,
-    timings_us={"publish": 38},
+    published_us=7200099450,
+    timings_us={"publish": 38, "journal": 1390},
+    journaled=False,
     complete=False,
 )
 
@@ -161,15 +180,19 @@ STATUS = Status(
     station="line1",
     epoch=244837814094590,
     seq=3,
+    journaled_seq=2,
     state="ready",
     ready=True,
     detail="inspecting",
+    alarms=(Alarm.JOURNAL_FAILING,),
+    recipe=RecipeMark(name="strict", hash="5f" * 32, author="quality", since_utc_us=1767222000000000),
+    paused=None,
     inspector=1,
     start_ms={"load": 20, "compile": 900, "parity": 400, "warm-up": 80},
     triggers=4,
     counts={"PASS": 1, "UNKNOWN": 1, "REJECT": 1},
     open=1,
-    cameras=(CameraStatus(name="top", state="open", detail="1600x256 mono8", last_frame=3),),
+    cameras=(CameraStatus(name="top", state="open", detail="1600x256 mono8", last_frame=3, numbered=True),),
     sent_us=7201000000,
     utc_us=1767225601000000,
 )
@@ -179,7 +202,7 @@ AUDIT = Audit(
     station="line1",
     epoch=244837814094590,
     part=2,
-    event="late_result",
+    event=AuditEvent.LATE_RESULT,
     detail="top: result after the verdict",
     outcome=Outcome.PASS,
     sent_us=7200140000,
@@ -257,6 +280,9 @@ def test_lists_of_words_are_the_code_s() -> None:
     shown = DOCUMENT.split("### 3.4 Outcome, reason, mode")[1]
     assert pairs_below(shown, "| reason |") == {reason.value: text for reason, text in REASONS.items()}
     assert pairs_below(shown, "| stage |") == STAGES
+    assert pairs_below(DOCUMENT, "| state |") == STATES
+    assert pairs_below(DOCUMENT, "| alarm |") == {alarm.value: text for alarm, text in ALARMS.items()}
+    assert pairs_below(DOCUMENT, "| event |") == {event.value: text for event, text in AUDIT_EVENTS.items()}
     assert f"`Mode` is {listed(mode.value for mode in Mode)}" in shown
     assert f"`Outcome` is {listed(outcome.value for outcome in Outcome)}" in shown
 
