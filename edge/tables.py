@@ -12,7 +12,7 @@ from edge.requests import Independent, Missing, Triggered
 
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
 _WRONG = "bold red"
-_NUMBERS = {"triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "refused", "last frame", "counted", "triggered"}
+_NUMBERS = {"triggers", "PASS", "REJECT", "UNKNOWN", "open", "last frame", "counted", "triggered"}
 
 
 def table_from_status(status: Status) -> Table:
@@ -47,7 +47,7 @@ def table_from_cameras(cameras: tuple[CameraStatus, ...]) -> Table:
 
 def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
     """Return a line a shift and mode; red when it does not add up, or parts were not seen."""
-    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "unseen", "bounced", "refused")
+    table = _table("shift", "mode", "triggers", "PASS", "REJECT", "UNKNOWN", "open", "no parts")
     for row in rows:
         answered = (row.passed, row.rejected, sum(row.unknown.values()), row.open)
         adds_up = row.triggers == sum(answered)
@@ -55,9 +55,7 @@ def table_from_ledger(rows: tuple[LedgerRow, ...]) -> Table:
             *_shift_and_mode(row),
             Text(str(row.triggers) if adds_up else f"{row.triggers} != {sum(answered)}", "" if adds_up else _WRONG),
             *(str(number) for number in answered),
-            Text(str(row.unseen), _WRONG if row.unseen else ""),
-            str(row.bounced),
-            str(row.refused),
+            _no_parts(row),
         )
     return table
 
@@ -100,6 +98,12 @@ def line_from_missing(missing: Missing) -> Text:
     """Return which verdicts can no longer be given."""
     last = "?" if missing.last is None else missing.last
     return Text(f"verdicts {missing.first} to {last} of epoch {missing.epoch:012x} are gone: {missing.why}", _WRONG)
+
+
+def _no_parts(row: LedgerRow) -> Text:
+    """Return what was counted beside the parts, as far as there is some."""
+    counts = {"unseen": row.unseen, "bounced": row.bounced, "refused": row.refused}
+    return Text(", ".join(f"{n} {what}" for what, n in counts.items() if n), _WRONG if row.unseen else "")
 
 
 def _shift_and_mode(row: LedgerRow) -> tuple[Text, Text]:

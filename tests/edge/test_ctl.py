@@ -223,7 +223,7 @@ def test_ledger_that_does_not_add_up_is_red() -> None:
     """So are parts that nobody saw, and a second count that says something else."""
     assert RED not in shown(table_from_ledger((ROW,)))
     assert f"{RED}100 != 101" in shown(table_from_ledger((msgspec.structs.replace(ROW, passed=81),)))
-    assert f"{RED}    17" in shown(table_from_ledger((msgspec.structs.replace(ROW, unseen=17),)))
+    assert f"{RED}17 unseen, 2 bounced" in shown(table_from_ledger((msgspec.structs.replace(ROW, unseen=17),)))
     counts = (Independent(source="top", counted=101, triggered=100, state="unbalanced"),)
     assert f"{RED}unbalanced" in shown(table_from_counts(counts))
 
