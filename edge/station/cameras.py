@@ -105,9 +105,10 @@ class Cameras:
             return 0
         passed = count.note(message.frame_no)
         if opened != self._opens[message.camera]:
-            return passed
+            # What a camera that begins to count anew has passed is not known.
+            return passed if count.trusted else 0
         # Within one open each missing number is a part of its own, with its verdict.
-        count.taken += passed if passed <= LARGEST_GAP else 0
+        count.taken += passed if passed < LARGEST_GAP else 0
         return 0
 
     def lost(self, text: str) -> None:

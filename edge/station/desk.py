@@ -141,7 +141,8 @@ class Desk:
             self._count("bounced" if refusal[0] is Refusal.BOUNCED else "refused", request.mode)
             self._refuse(asked, *refusal)
             return
-        cameras = request.cameras or self._registrar.fired
+        asked_for = request.cameras or self._registrar.fired
+        cameras = tuple(name for name in self._registrar.fired if name in asked_for)
         part, ticket = self._registrar.fire(request, cameras, self._unable(cameras))
         self._remember(request.part_id, part.number)
         self._note_counter(request)

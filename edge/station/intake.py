@@ -47,13 +47,11 @@ class FrameSequence:
     def __init__(self, camera: CameraSettings) -> None:
         self._name = camera.name
         source = camera.source
-        rate_hz = source.rate_hz if isinstance(source, OpenCVSource) and not source.is_file else None
+        # Of a camera with a trigger input frames come as parts do: their distance tells nothing.
+        steady = camera.paced and camera.trigger == "free-run"
+        rate_hz = source.rate_hz if isinstance(source, OpenCVSource) and steady else None
         self._period_us = None if rate_hz is None else 1e6 / rate_hz
         self._last: Captured | None = None
-
-    def restart(self) -> None:
-        """Forget the last frame: the next is the first of a new open."""
-        self._last = None
 
     def gap_before(self, message: Captured) -> Gap:
         """Return what is missing between the last frame and this one."""
@@ -125,9 +123,8 @@ class Intake:
         """
         if not self.joins:
             return None
-        candidates = self._near(message.t_us) if self._join == "time" else [self._by_key.get(self._key(message))]
-        fits = (part for part in candidates if part is not None and part.views[message.camera].frame is None)
-        return next(fits, None)
+        candidates = self._near(message.t_us) if self._join == "time" else self._of_key(message)
+        return next((part for part in candidates if part.views[message.camera].frame is None), None)
 
     def opened(self, message: Captured, part: Part) -> None:
         """Note a part that this frame opened."""
@@ -150,23 +147,32 @@ class Intake:
         return self._since_last_us(source, t_us) < self._interval_us
 
     def accept(self, source: str, t_us: int) -> None:
-        self._last_us[source] = t_us
+        self._last_us[self._line(source)] = t_us
 
     def _since_last_us(self, source: str, t_us: int) -> float:
-        last_us = self._last_us.get(source)
-        return float("inf") if last_us is None else t_us - last_us
+        last_us = self._last_us.get(self._line(source))
+        # Two cameras, or one that reports out of order, may give an earlier time than the last.
+        return float("inf") if last_us is None else abs(t_us - last_us)
+
+    def _line(self, source: str) -> str:
+        """Return whose triggers follow each other: all cameras that see the same parts are one."""
+        return "" if self.joins and source in self._offsets else source
 
     def _key(self, message: Captured) -> _Key:
         if self._join == "tag":
             return message.tag
-        return message.frame_no + self._offsets[message.camera] if self._join == "counter" else None
+        # A number that is not the camera's own slips with the first frame that is lost: it names no part.
+        by_counter = self._join == "counter" and message.numbered
+        return message.frame_no + self._offsets[message.camera] if by_counter else None
+
+    def _of_key(self, message: Captured) -> list[Part]:
+        part = self._by_key.get(self._key(message))
+        # Tags come round, numbers begin anew: a picture taken so long after the part's time is not of that part.
+        if part is None or message.t_us > part.deadline_us + self._window_us:
+            return []
+        return [part]
 
     def _near(self, t_us: int) -> list[Part]:
-        """Return the parts within the window of that moment, the newest first."""
-        near = []
-        for part in reversed(self._by_time):
-            if t_us - part.trigger_us > self._window_us:
-                break
-            if part.trigger_us - t_us <= self._window_us:
-                near.append(part)
-        return near
+        """Return the parts within the window of that moment, the nearest first."""
+        near = [part for part in self._by_time if abs(t_us - part.trigger_us) <= self._window_us]
+        return sorted(near, key=lambda part: abs(t_us - part.trigger_us))

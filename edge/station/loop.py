@@ -184,7 +184,7 @@ class Loop:
             self._registrar.outbox.due_us(),
             self._supervisor.start_at_us if self._stop_by_us is None else None,
             self._maintenance.due_us(),
-            None if self._silent else self._cameras.silence_due_us(),
+            self._cameras.silence_due_us() if self._frames_are_due() and not self._silent else None,
             self._stop_by_us,
         ]
         return min(us for us in due if us is not None)
@@ -254,6 +254,9 @@ class Loop:
 
     def _on_selftested(self, message: SelfTested) -> None:
         self._changes.selftested(message)
+        if not message.passed:
+            # What these engines say of the parts in hand cannot be believed either.
+            self._registrar.answer_all(Reason.SELFTEST, message.text)
         self._advance()
 
     def _advance(self) -> None:
@@ -312,6 +315,7 @@ class Loop:
             self._failure = ""
             recipe = self._changes.recipe.model_dump_json().encode()
             self._supervisor.start(recipe, self._changes.bundle, self._cameras.resume_from(), self._proven_bundle)
+            self._registrar.inspector = self._supervisor.number
 
     def _inspector_ended(self, code: int) -> None:
         """Answer what was in its hands at once, and prepare its successor."""
@@ -344,7 +348,7 @@ class Loop:
         if self._maintenance.expire():
             self._advance()
         self._look_after_journal()
-        silent = self._cameras.silent(now_us) if self._begun and self._maintenance.mark is None else ""
+        silent = self._cameras.silent(now_us) if self._frames_are_due() else ""
         if silent != self._silent:
             self._silent = silent
             if silent:
@@ -352,6 +356,9 @@ class Loop:
                 self._reporter.say(f"camera {silent} reports nothing")
             self._advance()
         self._selftest_if_due(now_us)
+
+    def _frames_are_due(self) -> bool:
+        return self._begun and self._maintenance.mark is None
 
     def _look_after_journal(self) -> None:
         failing = "" if isinstance(self._journal, NoJournal) else self._journal.alarm

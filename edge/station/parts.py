@@ -60,8 +60,6 @@ class Part:
     tag: int | None = None
     window_us: int | None = None
     """A view that is not there by then is missing; None = the deadline alone counts."""
-    whole: bool = True
-    """False for a part of which only the trigger is known, left open by an earlier run."""
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,10 @@ class Registrar:
         self._intake.accept(SOFTWARE, now_us)
         if overruns:
             self._overrun(part)
-        elif not self._answer_closed(part, unable):
-            self._order(Fire(part=part.number, cameras=cameras, deadline_us=part.deadline_us))
+        elif not self._answer_closed(part, unable) and not self._order(
+            Fire(part=part.number, cameras=cameras, deadline_us=part.deadline_us)
+        ):
+            self._claim(part, Outcome.UNKNOWN, Reason.ENGINE, "the inspector takes no orders")
         return part, ticket
 
     def bounces(self) -> bool:
@@ -155,6 +157,7 @@ class Registrar:
             return
         overruns = self._intake.overruns(message.camera, message.t_us)
         part = self._open_by_camera(message)
+        self._intake.accept(message.camera, message.t_us)
         if not overruns:
             self._see(part, message)
             return
@@ -163,8 +166,11 @@ class Registrar:
 
     def _miss(self, message: Captured, number: int) -> None:
         """Answer for a frame of *message*'s camera that never came."""
-        missing = msgspec.structs.replace(message, frame_no=number, fault=Reason.MISSED, source=str(number))
-        missing = msgspec.structs.replace(missing, detail=f"frame {number} of camera {message.camera} never came")
+        name = f"frame {number}" if message.numbered else "a frame, by the time stamps,"
+        detail = f"{name} of camera {message.camera} never came"
+        missing = msgspec.structs.replace(
+            message, frame_no=number, fault=Reason.MISSED, source=str(number), detail=detail
+        )
         if not self._intake.names_frames():
             # Which part it belonged to is not known: that part's window will tell that a view is missing.
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, missing.detail, None)
@@ -179,7 +185,6 @@ class Registrar:
         part = self._open(message.camera, Mode.PRODUCTION, cameras, message.t_us, None, message.tag)
         self._journal.trigger(self._entry(part, None, None))
         self._intake.opened(message, part)
-        self._intake.accept(message.camera, message.t_us)
         return part
 
     def _open(
@@ -360,11 +365,16 @@ class Registrar:
                 masks=masks_from_claim(self._identity, claim, self.class_names),
                 ticket=self._journal.verdict(_verdict_entry(claim, verdict)),
                 queued_us=now_us,
-                # One that is late already is given the reserve, so that it is kept like any other.
-                due_us=part.deadline_us if now_us < part.deadline_us else now_us + self._reserve_us,
+                due_us=self._leaves_us(part, now_us),
                 published=lambda published: self._published(part, published),
             )
         )
+
+    def _leaves_us(self, part: Part, now_us: int) -> int:
+        """Return when a verdict that is claimed now leaves, durable or not."""
+        left_us = part.deadline_us - now_us
+        # One that is late already, or of before a reboot, is given the reserve, so that it is kept like any other.
+        return now_us + (left_us if 0 < left_us <= self._budget_us else self._reserve_us)
 
     # ---- after the verdict -----------------------------------------------------------------------------------
 
@@ -382,6 +392,8 @@ class Registrar:
         )
         if (answered.frames or keep) and not self._order(answered) and keep:
             self._unkept = [*self._unkept[1 - _UNKEPT :], msgspec.structs.replace(answered, frames=())]
+        for view in part.views.values():
+            view.result = None  # The part is remembered for views that come late; its masks need not be.
 
     def inspector_ready(self) -> None:
         """Hand the parts that were answered meanwhile to the new inspector, which writes the archive."""

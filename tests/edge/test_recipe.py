@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.errors import ConfigurationError
-from edge.recipe import recipe_for_camera
+from edge.recipe import RecipeFile, read_recipe, recipe_for_camera, station_recipe, work_out
 from edge.rules import Recipe
 from edge.settings import ClassRecipe, Station
 from engines.contract import Manifest
 from tests.support.records import manifest, scale
+
+
+def station_of(**changes: Any) -> Station:
+    cameras = [{"name": name, "source": {"kind": "synthetic"}} for name in ("cam1", "cam2")]
+    return Station.model_validate({"station": "line1", "cameras": cameras, **changes})
 
 
 def recipe_of(
@@ -19,7 +25,7 @@ def recipe_of(
 ) -> Recipe:
     camera = {"name": "cam1", "source": {"kind": "synthetic"}, "mm_per_px": mm_per_px}
     station = Station.model_validate({"station": "line1", "cameras": [camera], "recipe": rules})
-    return recipe_for_camera(bundle or manifest(), station, station.cameras[0])
+    return recipe_for_camera(bundle or manifest(), station_recipe(station), station.cameras[0])
 
 
 def test_what_is_left_out_is_the_bundles_default() -> None:
@@ -63,11 +69,10 @@ def test_a_value_outside_the_bundles_bounds_is_refused(key: str, value: float) -
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_value_that_is_no_number_is_refused(value: float) -> None:
     """Also when it did not come through the settings' own check: NaN compares false with every bound."""
-    camera = {"name": "cam1", "source": {"kind": "synthetic"}}
-    station = Station.model_validate({"station": "line1", "cameras": [camera]})
-    poisoned = station.model_copy(update={"recipe": {"pits": ClassRecipe.model_construct(gate=value)}})
+    station = station_of()
+    poisoned = station_recipe(station).model_copy(update={"classes": {"pits": ClassRecipe.model_construct(gate=value)}})
     with pytest.raises(ConfigurationError, match=r"recipe\.pits\.gate"):
-        recipe_for_camera(manifest(), poisoned, poisoned.cameras[0])
+        recipe_for_camera(manifest(), poisoned, station.cameras[0])
 
 
 def test_an_unknown_class_is_refused() -> None:
@@ -106,3 +111,84 @@ def test_a_scale_the_bundle_was_not_trained_for_is_refused(mm_per_px: float) -> 
 def test_a_scale_within_the_tolerance_is_used(mm_per_px: float | None) -> None:
     """So is a station without a scale: its rules are in px."""
     assert recipe_of({}, manifest(scale=scale(0.1, 0.1)), mm_per_px).mm_per_px == mm_per_px
+
+
+# ---- recipes as files ---------------------------------------------------------------------------------------------
+
+GOOD = """
+name = "steel-a"
+author = "Q. Engineer"
+[classes.pits]
+gate = 0.3
+"""
+
+
+def folder_with(tmp_path: Path, text: str, file: str = "steel-a.toml") -> Station:
+    (tmp_path / file).write_text(text)
+    return station_of(recipes=str(tmp_path))
+
+
+def test_the_stations_own_recipe_is_there_without_a_file() -> None:
+    """Under the name "station", with the values of the settings and the station as author."""
+    recipe = read_recipe(station_of(recipe={"pits": {"gate": 0.3}}), "station")
+    assert (recipe.name, recipe.author) == ("station", "settings of station line1")
+    assert recipe.classes == {"pits": ClassRecipe(gate=0.3)}
+
+
+def test_a_recipe_is_read_from_its_file(tmp_path: Path) -> None:
+    """Name, author and values; what it leaves out is left to the manifest, not to the station's own recipe."""
+    recipe = read_recipe(folder_with(tmp_path, GOOD), "steel-a")
+    assert recipe == RecipeFile(name="steel-a", author="Q. Engineer", classes={"pits": ClassRecipe(gate=0.3)})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            GOOD.replace("steel-a", "steel-b"), r"steel-a\.toml: key 'name' = 'steel-b'.*'steel-a'", id="name"
+        ),
+        pytest.param(GOOD.replace('author = "Q. Engineer"', ""), r"steel-a\.toml: key 'author'", id="author"),
+        pytest.param(GOOD.replace("gate", "gaet"), r"steel-a\.toml: key 'classes\.pits\.gaet' = 0\.3", id="mistyped"),
+        pytest.param(GOOD.replace("0.3", "nan"), r"steel-a\.toml: key 'classes\.pits\.gate' = nan", id="no number"),
+        pytest.param("name = ", r"steel-a\.toml: not TOML", id="no TOML"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """One line with file, key and value."""
+    with pytest.raises(ConfigurationError, match=told) as refused:
+        read_recipe(folder_with(tmp_path, text), "steel-a")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """With the path that was looked for; without a folder, with the key that names one."""
+    with pytest.raises(ConfigurationError, match=r"steel-z\.toml.*No such file"):
+        read_recipe(folder_with(tmp_path, GOOD), "steel-z")
+    with pytest.raises(ConfigurationError, match=r"'steel-z'.*no folder of recipes.*'recipes'"):
+        read_recipe(station_of(), "steel-z")
+
+
+def test_one_value_of_one_camera_makes_another_hash() -> None:
+    """The hash covers the working values of all cameras, and nothing else: not the name, not the author."""
+    station = station_of()
+    recipe = station_recipe(station)
+    renamed = recipe.model_copy(update={"name": "other", "author": "somebody"})
+    stricter = recipe.model_copy(update={"classes": {"pits": ClassRecipe(gate=0.4)}})
+    told = recipe.model_copy(update={"classes": {"pits": ClassRecipe(gate=0.5)}})
+    hash_ = work_out(manifest(), station, recipe).hash
+    assert work_out(manifest(), station, renamed).hash == hash_
+    assert work_out(manifest(), station, told).hash == hash_, "the default written out is the default"
+    assert work_out(manifest(), station, stricter).hash != hash_
+    other_scale = station_of(
+        cameras=[
+            {"name": "cam1", "source": {"kind": "synthetic"}},
+            {"name": "cam2", "source": {"kind": "synthetic"}, "mm_per_px": 0.5},
+        ]
+    )
+    assert work_out(manifest(), other_scale, recipe).hash != hash_
+
+
+def test_a_recipe_survives_as_json() -> None:
+    """The inspector is told the active recipe as JSON, and so is the state directory."""
+    recipe = RecipeFile(name="a", author="b", classes={"pits": ClassRecipe(gate=0.1, min_area_mm2=0.3, max_count=2)})
+    assert RecipeFile.model_validate_json(recipe.model_dump_json()) == recipe

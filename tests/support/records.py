@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.inspector.link import ViewResult
 from edge.records import (
     Audit,
     AuditEvent,
@@ -233,6 +234,34 @@ def picture_header(seq: int, height: int, width: int, **changes: Any) -> Picture
         "encoding": "jpeg",
     }
     return PictureHeader(**{**values, **changes})
+
+
+def result(**changes: Any) -> ViewResult:
+    """Return what an inspector found in one view: a PASS without a mask, unless *changes* say otherwise."""
+    values: dict[str, Any] = {
+        "inspector": 1,
+        "part": 1,
+        "camera": "cam1",
+        "outcome": Outcome.PASS,
+        "reason": None,
+        "detail": "",
+        "defects": (),
+        "defects_total": len(changes.get("defects", ())),
+        "scores": {"pits": 0.5},
+        "tiles": 7,
+        "segmented": 2,
+        "stage": None,
+        "timings_us": {"tile": 3, "classify": 900},
+        "brightness": 120.0,
+        "sharpness": 55.5,
+        "height": 40,
+        "width": 50,
+        "encoding": "runs",
+        "mask": None,
+        "payload": b"",
+        "sent_us": 5,
+    }
+    return ViewResult(**{**values, **changes})
 
 
 def mask_reference(**changes: Any) -> MaskReference:

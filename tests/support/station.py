@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from edge.inspector.link import CameraState, Captured, Ready, ToInspector, ToStation, ViewResult
 from edge.inspector.report import Task, TrialReport
-from edge.records import Audit, MaskHeader, MaskReference, Mode, Outcome, Reason, Status, Verdict
+from edge.records import Audit, CameraStateName, MaskHeader, MaskReference, Mode, Outcome, Reason, Status, Verdict
 from edge.requests import AnyAnswer, AnyRequest, Trigger
 from edge.settings import Station
 from edge.station.changes import Changes
@@ -23,16 +24,17 @@ START_US = 1_000_000_000
 
 
 class FakeClock:
-    """Stands still until it is moved."""
+    """Stands still until it is moved; the wall clock may be set beside it."""
 
     def __init__(self) -> None:
         self.us = START_US
+        self.utc_ahead_us = 0
 
     def now_us(self) -> int:
         return self.us
 
     def utc_us(self) -> int:
-        return 1_700_000_000_000_000 + self.us
+        return 1_700_000_000_000_000 + self.us + self.utc_ahead_us
 
 
 class FakeSupervisor:
@@ -203,18 +205,29 @@ class RecordingNotifier:
 
 
 class Bench:
-    """A loop on all of these, and the words to play a story with."""
+    """
+    A loop on all of these, and the words to play a story with.
+
+    Args:
+        cameras: names, or what the settings say of a camera.
+        folder: the state directory; None = nothing outlives the bench.
+
+    Attributes:
+        dues: until when the loop would have slept, cycle by cycle [us].
+    """
 
     def __init__(
         self,
         *,
-        cameras: tuple[str, ...] = ("cam1",),
+        cameras: Sequence[str | dict[str, object]] = ("cam1",),
         once: bool = False,
         trigger: str = "free-run",
         journal: Records | None = None,
+        folder: Path | None = None,
         **settings: object,
     ) -> None:
-        sources = [{"name": name, "source": {"kind": "synthetic"}, "trigger": trigger} for name in cameras]
+        given: list[dict[str, object]] = [{"name": c} if isinstance(c, str) else c for c in cameras]
+        sources = [{"source": {"kind": "synthetic"}, "trigger": trigger, **camera} for camera in given]
         tree = {
             "station": "line1",
             "cameras": sources,
@@ -222,6 +235,7 @@ class Bench:
             "journal": {"commit_reserve_ms": 0},
             **settings,
         }
+        self.dues: list[int] = []
         self.station = Station.model_validate(tree)
         self.clock = FakeClock()
         self.supervisor = FakeSupervisor(self.clock)
@@ -232,7 +246,7 @@ class Bench:
         self.journal = MemoryJournal() if journal is None else journal
         identity = Identity("line1", self.journal.epoch)
         reporter = Reporter(identity, self.publisher, self.notifier, self.clock, watchdog_s=2.0)  # type: ignore[arg-type]
-        self.changes = Changes(self.station, None, self.trials, reporter, self.clock, self.supervisor.order)
+        self.changes = Changes(self.station, folder, self.trials, reporter, self.clock, self.supervisor.order)
         self.loop = Loop(
             self.station,
             identity,
@@ -243,7 +257,7 @@ class Bench:
             self.journal,
             self.changes,
             self.clock,
-            wait=lambda due_us: None,
+            wait=self.dues.append,
             once=once,
         )
         self.loop.begin()
@@ -285,10 +299,10 @@ class Bench:
             parity="stand-in",
         )
 
-    def camera(self, name: str, state: str, text: str = "") -> CameraState:
+    def camera(self, name: str, state: CameraStateName, text: str = "", *, counts: bool = False) -> CameraState:
         return CameraState(
-            inspector=self.supervisor.number, camera=name, state=state, text=text, numbered=True, counts=False
-        )  # type: ignore[arg-type]
+            inspector=self.supervisor.number, camera=name, state=state, text=text, numbered=True, counts=counts
+        )
 
     def captured(
         self,

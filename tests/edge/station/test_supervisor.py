@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,13 @@ import pytest
 import zmq
 
 from edge.inspector.link import Begin, Captured, Progress, endpoints, send
+from edge.recipe import RecipeFile
 from edge.settings import Station
 from edge.station.supervisor import Supervisor
 from tests.support.station import FakeClock
 
 PATIENCE_MS = 60_000
+RECIPE = RecipeFile(name="station", author="test").model_dump_json().encode()
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def supervisor(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path, clock: FakeClock) -> Supervisor:
+def station(tmp_path: Path) -> Station:
     source = {"kind": "replay", "path": str(tmp_path)}
     settings = {
         "station": "line1",
@@ -39,7 +40,14 @@ def supervisor(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path, clock: F
         "retry_s": 1.0,
         "retry_limit_s": 4.0,
     }
-    return Supervisor(context, Station.model_validate(settings), tmp_path, clock)
+    return Station.model_validate(settings)
+
+
+@pytest.fixture
+def supervisor(
+    context: zmq.Context[zmq.Socket[bytes]], station: Station, tmp_path: Path, clock: FakeClock
+) -> Supervisor:
+    return Supervisor(context, station, tmp_path, clock)
 
 
 def _await_end(supervisor: Supervisor) -> int:
@@ -53,7 +61,7 @@ def _await_end(supervisor: Supervisor) -> int:
 
 def test_an_inspector_that_fails_says_why_and_ends(supervisor: Supervisor) -> None:
     """Its reason arrives before its end, and its end is seen without waiting."""
-    supervisor.start({}, None)
+    supervisor.start(RECIPE, "no-bundle", {}, None)
     assert supervisor.running
     assert _await_end(supervisor) == 3
     said = []
@@ -67,14 +75,14 @@ def test_the_next_start_waits_longer_each_time(supervisor: Supervisor, clock: Fa
     """At once, then 1, 2, 4 and never more than 4 s; at once again after one that worked."""
     pauses = []
     for _ in range(5):
-        supervisor.start({}, None)
+        supervisor.start(RECIPE, "no-bundle", {}, None)
         supervisor.kill()
         _await_end(supervisor)
         supervisor.bury()
         assert supervisor.start_at_us is not None
         pauses.append((supervisor.start_at_us - clock.now_us()) / 1e6)
     assert pauses == [0.0, 1.0, 2.0, 4.0, 4.0]
-    supervisor.start({}, None)
+    supervisor.start(RECIPE, "no-bundle", {}, None)
     supervisor.proved()
     supervisor.kill()
     _await_end(supervisor)
@@ -83,11 +91,11 @@ def test_the_next_start_waits_longer_each_time(supervisor: Supervisor, clock: Fa
 
 
 def test_a_process_that_cannot_be_started_is_tried_again(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: zmq.Context[zmq.Socket[bytes]], station: Station, tmp_path: Path, clock: FakeClock
 ) -> None:
     """No interpreter, no memory to fork: the station goes on, with the next start in view and nothing left behind."""
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
-    supervisor.start({}, None)
+    supervisor = Supervisor(context, station, tmp_path, clock, [str(tmp_path / "no-python")])
+    supervisor.start(RECIPE, "no-bundle", {}, None)
     assert not supervisor.running
     assert supervisor.start_at_us is not None
     assert supervisor.inbox is None
@@ -104,18 +112,18 @@ def test_only_the_engine_thread_gives_a_sign_of_life(
     supervisor: Supervisor, clock: FakeClock, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
 ) -> None:
     """A camera that goes on delivering beside a hung engine does not keep the inspector alive."""
-    supervisor.start({}, None)
+    supervisor.start(RECIPE, "no-bundle", {}, None)
     with context.socket(zmq.PUSH) as inspector:
         inspector.connect(endpoints(tmp_path, 1)[1])
         captured = Captured(
-            inspector=1, camera="cam1", open_no=1, frame_no=1, t_us=0, tag=None, source="1", numbered=True,
+            inspector=1, camera="cam1", part=None, open_no=1, frame_no=1, t_us=0, tag=None, source="1", numbered=True,
             fault=None, detail="",
         )  # fmt: skip
         clock.us += 9_000_000
         send(inspector, captured)
         _hear_from(supervisor, Captured)
         assert supervisor.silent_s() == 9.0
-        send(inspector, Progress(inspector=1, part=None, stage="probe"))
+        send(inspector, Progress(inspector=1, part=None, camera="", stage="probe"))
         _hear_from(supervisor, Progress)
         assert supervisor.silent_s() == 0.0
     supervisor.kill()
@@ -127,7 +135,7 @@ def test_an_inspector_of_another_version_is_killed(
     supervisor: Supervisor, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
 ) -> None:
     """A message that cannot be decoded does not end the station: the inspector is replaced."""
-    supervisor.start({}, None)
+    supervisor.start(RECIPE, "no-bundle", {}, None)
     with context.socket(zmq.PUSH) as inspector:
         inspector.connect(endpoints(tmp_path, 1)[1])
         inspector.send(b"\x81\xa4type\xa6Future")
