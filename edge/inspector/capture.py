@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
+from dataclasses import dataclass
 
 import zmq
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
 from edge.inspector.camera import Actual, Camera, Frame, Unusable
-from edge.inspector.link import CameraState, Captured, send
+from edge.inspector.drift import measures_from_picture
+from edge.inspector.link import CameraState, Captured, Fire, send
 from edge.inspector.slots import Ring, Slot
 from edge.records import CameraStateName, Reason
 from edge.settings import CameraSettings, Station
@@ -19,12 +23,23 @@ _LOOK_S = 0.2
 _LAST_WORD_MS = 1000
 
 
+@dataclass(frozen=True)
+class _Shot:
+    """A part that this camera was told to take a picture of."""
+
+    part: int
+    deadline_us: int
+    told_us: int
+
+
 class CameraThread(threading.Thread):
     """
-    Reports every part that passes its camera, with or without a picture of it.
+    Reports every part that passes its camera, or that it is told to look at, with or without a picture of it.
 
     A source that is not paced has one slot and is read again when that slot is free, that is, when the verdict is out.
-    A paced source never waits: a frame that finds no free slot is reported as overload.
+    A paced source never waits: a frame that finds no free slot is reported as overload. A camera with a software
+    trigger reads one frame for each Fire, and answers every one whose deadline has not passed: also while it is closed,
+    fails, or has ended.
     """
 
     def __init__(
@@ -40,6 +55,7 @@ class CameraThread(threading.Thread):
     ) -> None:
         super().__init__(name=f"camera-{settings.name}", daemon=True)
         self._settings = settings
+        self._fired = settings.trigger == "software"
         self._camera = camera
         self._ring = ring
         self._context = context
@@ -47,9 +63,15 @@ class CameraThread(threading.Thread):
         self._inspector = inspector
         self._next = resume_from
         self._open_no = 0
+        self._actual: Actual | None = None
         self._retry_s = (station.retry_s, station.retry_limit_s)
+        self._shots: queue.SimpleQueue[_Shot] = queue.SimpleQueue()
         self.begin = threading.Event()
         self.stop = threading.Event()
+
+    def fire(self, order: Fire) -> None:
+        """Have a picture taken of that part; for the thread that hears the station. Never blocks."""
+        self._shots.put(_Shot(order.part, order.deadline_us, SYSTEM_CLOCK.now_us()))
 
     def run(self) -> None:
         with self._context.socket(zmq.PUSH) as self._socket:
@@ -57,31 +79,55 @@ class CameraThread(threading.Thread):
             self._socket.linger = _LAST_WORD_MS
             self._socket.connect(self._endpoint)
             pause_s = self._retry_s[0]
+            fault, ended = "", False
             while not self.stop.is_set():
                 opened = self._open_no
                 try:
                     self._open_and_stream()
                 except SourceEnded as end:
+                    fault, ended = f"the source has ended: {end}", True
                     self._say("ended", str(end))
-                    return
                 except CameraError as error:
-                    self._say("failed", str(error))
+                    fault = str(error)
+                    self._say("failed", fault)
                 finally:
                     self._camera.close()
+                if ended:
+                    self._refuse_shots(fault, None)
+                    return
                 # A camera that had opened starts again with the short pause.
                 pause_s = self._retry_s[0] if self._open_no > opened else pause_s
-                self.stop.wait(pause_s)
+                self._pause(pause_s, fault)
                 pause_s = min(2 * pause_s, self._retry_s[1])
 
     def _open_and_stream(self) -> None:
-        actual = self._camera.open(self._next)
+        actual = self._actual = self._camera.open(self._next)
+        self._refuse_unfit(actual)
         self._open_no += 1
         self._say("open", actual.description)
         while not self.begin.wait(_LOOK_S):
             if self.stop.is_set():
                 return
         while not self.stop.is_set():
-            self._take_one(actual)
+            if self._fired:
+                self._take_fired(actual)
+            else:
+                self._take_one(actual)
+
+    def _refuse_unfit(self, actual: Actual) -> None:
+        name = self._settings.name
+        if self._fired and not actual.triggerable:
+            raise CameraError(
+                f"camera '{name}': trigger = \"software\", but {actual.description} gives pictures that were taken "
+                'before they were asked for; use trigger = "free-run", or a source that can be triggered'
+            )
+        if self._settings.trigger == "camera" and not actual.numbered:
+            raise CameraError(
+                f"camera '{name}': trigger = \"camera\", but {actual.description} does not number its frames, so that "
+                'a lost one would not be noticed; use trigger = "free-run", or a camera that numbers them'
+            )
+
+    # ---- parts it sees by itself -----------------------------------------------------------------------------
 
     def _take_one(self, actual: Actual) -> None:
         slot = None
@@ -99,9 +145,58 @@ class CameraThread(threading.Thread):
         self._next = taken.number + 1
         if slot is None:
             slot = self._ring.take(0)
-        self._report(taken, slot, actual, started_us)
+        self._report(taken, slot, actual, started_us, None)
 
-    def _report(self, taken: Frame | Unusable, slot: Slot | None, actual: Actual, started_us: int) -> None:
+    # ---- parts it is told of ---------------------------------------------------------------------------------
+
+    def _take_fired(self, actual: Actual) -> None:
+        shot = self._next_shot(_LOOK_S)
+        if shot is None:
+            return
+        started_us = SYSTEM_CLOCK.now_us()
+        try:
+            taken = self._camera.read()
+        except CameraError as error:
+            ended = isinstance(error, SourceEnded)
+            self._refuse(shot, f"the source has ended: {error}" if ended else str(error))
+            raise
+        self._next = taken.number + 1
+        self._report(taken, self._ring.take(0), actual, started_us, shot)
+
+    def _next_shot(self, timeout_s: float) -> _Shot | None:
+        """Return the next part to look at; None when there is none, or when its deadline has passed already."""
+        try:
+            shot = self._shots.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        # The station has answered a late part; and what passes the camera by now is another one.
+        return shot if SYSTEM_CLOCK.now_us() < shot.deadline_us else None
+
+    def _pause(self, seconds: float, fault: str) -> None:
+        if self._fired:
+            self._refuse_shots(fault, time.monotonic() + seconds)
+        else:
+            self.stop.wait(seconds)
+
+    def _refuse_shots(self, fault: str, until_s: float | None) -> None:
+        """Answer parts that no picture can be taken of, until then (monotonic) or until told to stop."""
+        while self._fired and not self.stop.is_set():
+            left_s = _LOOK_S if until_s is None else until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            shot = self._next_shot(min(left_s, _LOOK_S))
+            if shot is not None:
+                self._refuse(shot, fault)
+
+    def _refuse(self, shot: _Shot, fault: str) -> None:
+        # No frame of this open will have the number: after a failure comes another open, after the end none.
+        self._tell(self._next, SYSTEM_CLOCK.now_us(), str(self._next), shot, Reason.CAMERA, fault)
+
+    # ---- what is said ----------------------------------------------------------------------------------------
+
+    def _report(
+        self, taken: Frame | Unusable, slot: Slot | None, actual: Actual, started_us: int, shot: _Shot | None
+    ) -> None:
         fault: Reason | None = None
         detail = ""
         if isinstance(taken, Unusable):
@@ -109,38 +204,51 @@ class CameraThread(threading.Thread):
         elif slot is None:
             fault, detail = Reason.OVERLOAD, f"all {len(self._ring.slots)} slots of camera {self._settings.name} wait"
         else:
-            fault, detail = self._fill(slot, taken, started_us)
+            fault, detail = self._fill(slot, taken, started_us, shot)
         if slot is not None:
             self._ring.hold(slot, self._open_no, taken.number)
-        send(
-            self._socket,
-            Captured(
-                inspector=self._inspector,
-                camera=self._settings.name,
-                open_no=self._open_no,
-                frame_no=taken.number,
-                t_us=taken.captured_us,
-                tag=None,
-                source=taken.source,
-                numbered=actual.numbered,
-                fault=fault,
-                detail=detail,
-            ),
-        )
+        self._tell(taken.number, taken.captured_us, taken.source, shot, fault, detail)
 
-    def _fill(self, slot: Slot, frame: Frame, started_us: int) -> tuple[Reason | None, str]:
+    def _fill(self, slot: Slot, frame: Frame, started_us: int, shot: _Shot | None) -> tuple[Reason | None, str]:
         """Copy the frame into its slot; return what speaks against inspecting it."""
         try:
             slot.canvas.write(frame.image)
         except ValueError as error:
             return Reason.GEOMETRY, f"{frame.source}: {error}; set height and width of camera {self._settings.name}"
+        slot.measures = measures_from_picture(slot.canvas.picture)
+        slot.trigger_us = None if shot is None else started_us - shot.told_us
         slot.captured_us = SYSTEM_CLOCK.now_us()
         slot.capture_us = slot.captured_us - started_us
         slot.source = frame.source
         return None, ""
 
+    def _tell(self, number: int, t_us: int, source: str, shot: _Shot | None, fault: Reason | None, detail: str) -> None:
+        send(
+            self._socket,
+            Captured(
+                inspector=self._inspector,
+                camera=self._settings.name,
+                part=None if shot is None else shot.part,
+                open_no=self._open_no,
+                frame_no=number,
+                t_us=t_us,
+                tag=None,
+                source=source,
+                numbered=self._actual is not None and self._actual.numbered,
+                fault=fault,
+                detail=detail,
+            ),
+        )
+
     def _say(self, state: CameraStateName, text: str) -> None:
         send(
             self._socket,
-            CameraState(inspector=self._inspector, camera=self._settings.name, state=state, text=text),
+            CameraState(
+                inspector=self._inspector,
+                camera=self._settings.name,
+                state=state,
+                text=text,
+                numbered=self._actual is not None and self._actual.numbered,
+                counts=self._actual is not None and self._actual.counts,
+            ),
         )

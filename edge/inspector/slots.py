@@ -5,7 +5,9 @@ from __future__ import annotations
 import queue
 from dataclasses import dataclass, field
 
+from edge.inspector.drift import Measures
 from edge.tiles import Canvas, Grid
+from edge.wire import Encoding
 
 
 @dataclass
@@ -18,6 +20,19 @@ class Slot:
     source: str = ""
     capture_us: int = 0
     """How long the camera's read took [us]."""
+    trigger_us: int | None = None
+    """From a software trigger until the camera's read began [us]; None = the camera saw the part by itself."""
+    measures: Measures | None = None
+    """Of the picture."""
+    encoding: Encoding = "runs"
+    mask: bytes | None = None
+    """The labels as they were encoded; None = there are none."""
+
+    def clear(self) -> None:
+        """Forget the last part: its picture and mask must never be shown as another's."""
+        self.captured_us = self.capture_us = 0
+        self.source = ""
+        self.trigger_us = self.measures = self.mask = None
 
 
 @dataclass
@@ -42,8 +57,8 @@ class Ring:
             slot = self._free.get(timeout_s > 0, timeout_s or None)
         except queue.Empty:
             return None
-        # A part without a picture keeps its slot too: the last frame's must not be shown as its own.
-        slot.captured_us = 0
+        # A part without a picture keeps its slot too.
+        slot.clear()
         return slot
 
     def give_back(self, slot: Slot) -> None:

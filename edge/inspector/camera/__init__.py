@@ -28,6 +28,10 @@ class Actual:
 
     numbered: bool
     """Frames carry the camera's own numbers, so that a gap proves a missed frame."""
+    triggerable: bool
+    """A read that begins after a request gives a picture taken after it, never an older one."""
+    counts: bool
+    """Its numbers go on while it is closed: an independent count of what passed."""
     format: PixelFormat
     description: str
     """One line for people: size, rate, what was asked and what was got."""

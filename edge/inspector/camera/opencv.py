@@ -59,6 +59,8 @@ class OpenCVCamera:
         mode = f"{width:.0f}x{height:.0f}, {capture.get(cv2.CAP_PROP_FPS):g} Hz"
         return Actual(
             numbered=False,
+            triggerable=self._source.is_file,
+            counts=False,
             format=self._format,
             description=f"{self._source.device} by {capture.getBackendName()}, {mode}",
         )

@@ -47,7 +47,13 @@ class ReplayCamera:
             what = self._found(self._source.path)
         self._pace.restart()
         rate = "as consumed" if self._source.rate_hz is None else f"{self._source.rate_hz:g} Hz"
-        return Actual(numbered=True, format=self._format, description=f"{what}, {rate}")
+        return Actual(
+            numbered=True,
+            triggerable=True,
+            counts=False,
+            format=self._format,
+            description=f"{what}, {rate}",
+        )
 
     def read(self) -> Frame | Unusable:
         number = self._next

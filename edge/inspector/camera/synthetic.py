@@ -32,6 +32,8 @@ class SyntheticCamera:
         rate = "as consumed" if self._source.rate_hz is None else f"{self._source.rate_hz:g} Hz"
         return Actual(
             numbered=True,
+            triggerable=True,
+            counts=False,
             format="mono8",
             description=f"synthetic strip, seed {self._source.seed}, {self._size[1]}x{self._size[0]} mono8, {rate}",
         )

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import zmq
 
+from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
 from edge.inspector.camera import Actual, Frame, Unusable
 from edge.inspector.capture import CameraThread
-from edge.inspector.link import CameraState, Captured, ToStation, receive_from_inspector
+from edge.inspector.drift import Measures
+from edge.inspector.link import CameraState, Captured, Fire, ToStation, receive_from_inspector
 from edge.inspector.slots import Ring, make_ring
 from edge.records import Reason
 from edge.settings import CameraSettings, Station
@@ -45,6 +47,7 @@ class Scripted:
     """A camera that plays one list of steps an open, then ends; notes where it was resumed."""
 
     def __init__(self, *opens: list[Step] | CameraError) -> None:
+        self.triggerable = self.numbered = True
         self._opens = list(opens)
         self._steps: list[Step] = []
         self.resumed: list[int] = []
@@ -57,7 +60,9 @@ class Scripted:
         if isinstance(steps, CameraError):
             raise steps
         self._steps = list(steps)
-        return Actual(numbered=True, format="mono8", description="scripted")
+        return Actual(
+            numbered=self.numbered, triggerable=self.triggerable, counts=False, format="mono8", description="scripted"
+        )
 
     def read(self) -> Frame | Unusable:
         self.reads += 1
@@ -73,10 +78,20 @@ class Stage:
     """A station's end of the link, and the thread under test."""
 
     def __init__(
-        self, camera: Scripted, folder: Path, *, paced: bool, slots: int, resume_from: int = 1, **retry: float
+        self,
+        camera: Scripted,
+        folder: Path,
+        *,
+        paced: bool,
+        slots: int,
+        resume_from: int = 1,
+        trigger: str = "free-run",
+        **retry: float,
     ) -> None:
         source = {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
-        settings = CameraSettings.model_validate({"name": "cam1", "source": source, "height": 20, "width": 30})
+        settings = CameraSettings.model_validate(
+            {"name": "cam1", "source": source, "height": 20, "width": 30, "trigger": trigger}
+        )
         station = Station.model_validate({"station": "line1", "cameras": [settings], "retry_s": 0.01, **retry})
         self.camera = camera
         self.ring: Ring = make_ring(Grid(20, 30, TILE), 1, 7, slots)
@@ -94,6 +109,9 @@ class Stage:
         self.bind()
         self.thread.begin.set()
         self.thread.start()
+
+    def fire(self, part: int, in_us: int = 10**9) -> None:
+        self.thread.fire(Fire(part=part, cameras=("cam1",), deadline_us=SYSTEM_CLOCK.now_us() + in_us))
 
     def next(self) -> ToStation:
         assert self.inbox.poll(PATIENCE_MS), "nothing was reported"
@@ -139,6 +157,7 @@ def test_a_frame_is_reported_with_everything_the_station_needs(stage: Callable[.
     assert one.captured() == Captured(
         inspector=3,
         camera="cam1",
+        part=None,
         open_no=1,
         frame_no=1,
         t_us=1000,
@@ -153,6 +172,8 @@ def test_a_frame_is_reported_with_everything_the_station_needs(stage: Callable[.
     assert (slot.canvas.picture == 9).all()
     assert slot.source == "1.png"
     assert slot.captured_us > 0
+    assert slot.measures == Measures(9.0, 0.0)
+    assert slot.trigger_us is None
 
 
 def test_as_consumed_the_next_frame_is_taken_when_the_last_ones_slot_is_free(stage: Callable[..., Stage]) -> None:
@@ -312,3 +333,103 @@ def test_it_stops_when_told(stage: Callable[..., Stage], begun: bool) -> None:
     one.thread.join(PATIENCE_MS / 1000)
     assert not one.thread.is_alive()
     assert one.camera.closed == 1
+
+
+def test_a_fired_camera_takes_one_picture_for_each_part(stage: Callable[..., Stage]) -> None:
+    """Nothing is read unasked; several parts may wait; the picture's slot knows how long the trigger took."""
+    one = stage([frame(1), frame(2), frame(3)], slots=4, trigger="software")
+    one.start()
+    one.state()
+    assert not one.inbox.poll(300)
+    assert one.camera.reads == 0
+    for part in (41, 42):
+        one.fire(part)
+    found = [one.captured() for _ in range(2)]
+    assert [(m.part, m.frame_no, m.fault, m.t_us) for m in found] == [(41, 1, None, 1000), (42, 2, None, 2000)]
+    slot = one.ring.find(1, 2)
+    assert slot is not None
+    assert slot.trigger_us is not None
+    assert slot.trigger_us >= 0
+
+
+def test_a_part_that_is_late_already_is_not_looked_at(stage: Callable[..., Stage]) -> None:
+    """The station has answered it; what stands before the camera by now is another part."""
+    one = stage([frame(1), frame(2)], trigger="software")
+    one.start()
+    one.state()
+    one.fire(1, in_us=-1)
+    one.fire(2)
+    assert (one.captured().part, one.camera.reads) == (2, 1)
+
+
+def test_a_fired_camera_waits_for_its_beginning(stage: Callable[..., Stage]) -> None:
+    """A part that comes before is looked at then."""
+    one = stage([frame(1)], trigger="software")
+    one.bind()
+    one.thread.start()
+    one.state()
+    one.fire(1)
+    assert not one.inbox.poll(300)
+    one.thread.begin.set()
+    assert one.captured().part == 1
+
+
+def test_a_fired_part_without_a_free_slot_is_overload(stage: Callable[..., Stage]) -> None:
+    """It is answered at once, and the next one has the freed slot."""
+    one = stage([frame(1), frame(2), frame(3)], trigger="software")
+    one.start()
+    one.state()
+    for part in (1, 2):
+        one.fire(part)
+    found = [one.captured() for _ in range(2)]
+    assert [m.fault for m in found] == [None, Reason.OVERLOAD]
+    one.ring.release(1, 2)
+    one.ring.release(1, 1)
+    one.fire(3)
+    assert (one.captured().fault, one.ring.find(1, 3) is not None) == (None, True)
+
+
+def test_a_source_that_has_ended_answers_every_further_part(stage: Callable[..., Stage]) -> None:
+    """At once, as a fault of the camera; it says once that it has ended, and is closed."""
+    one = stage([frame(1)], trigger="software")
+    one.start()
+    one.state()
+    for part in (1, 2, 3):
+        one.fire(part)
+    assert one.captured().fault is None
+    second = one.captured()
+    assert (second.part, second.fault) == (2, Reason.CAMERA)
+    assert "the source has ended" in second.detail
+    assert one.state() == "ended: scripted: no further step"
+    third = one.captured()
+    assert (third.part, third.fault) == (3, Reason.CAMERA)
+    assert one.camera.closed == 1
+    assert one.ring.find(1, third.frame_no) is None
+    one.fire(4)
+    assert one.captured().part == 4
+
+
+def test_parts_are_answered_while_a_fired_camera_is_closed(stage: Callable[..., Stage]) -> None:
+    """The part whose picture failed, and those until the camera is open again."""
+    one = stage([failure(CameraError("unplugged"))], CameraError("still gone"), trigger="software", retry_s=5.0)
+    one.start()
+    one.state()
+    one.fire(1)
+    first = one.captured()
+    assert (first.part, first.fault, first.detail) == (1, Reason.CAMERA, "unplugged")
+    assert one.state() == "failed: unplugged"
+    one.fire(2)
+    second = one.captured()
+    assert (second.part, second.fault, second.detail) == (2, Reason.CAMERA, "unplugged")
+
+
+@pytest.mark.parametrize(("trigger", "lacks"), [("software", "triggerable"), ("camera", "numbered")])
+def test_a_source_that_cannot_do_it_is_refused(stage: Callable[..., Stage], trigger: str, lacks: str) -> None:
+    """Older pictures for a software trigger, unnumbered ones for the camera's: the text says what to do."""
+    one = stage([frame(1)], trigger=trigger, retry_s=5.0)
+    setattr(one.camera, lacks, False)
+    one.start()
+    told = one.state()
+    assert told.startswith("failed: camera 'cam1': trigger")
+    assert "free-run" in told
+    assert (one.camera.closed, one.camera.reads) == (1, 0)
