@@ -13,90 +13,95 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from types import TracebackType
 
 import cv2
 import msgspec
-import numpy as np
 import zmq
 
-from edge.bundle import Bundle, read_trusted_bundle
-from edge.clock import SYSTEM_CLOCK
-from edge.errors import EdgeError, InferenceFailed
-from edge.inspector.backend import Engine, open_engine
-from edge.inspector.buckets import bucket_sizes
+from edge.errors import EdgeError
+from edge.inspector.backend import open_engine
 from edge.inspector.camera import make_camera
 from edge.inspector.capture import CameraThread
-from edge.inspector.cascade import Cascade, DeadlinePassed
+from edge.inspector.equipment import Equipment, OpenEngine, Start, grids_of, open_equipment, read_bundle_of
+from edge.inspector.examiner import Examiner
 from edge.inspector.link import (
     Answered,
     Begin,
+    BundleTaken,
+    Discard,
     Failed,
+    FrameOf,
     Inspect,
     Opening,
-    Progress,
     Ready,
+    RecipeTaken,
+    SelfTest,
     Spawn,
     Stop,
-    ViewResult,
-    receive_from_station,
+    TakeBundle,
+    TakeRecipe,
+    ToStation,
     send,
 )
-from edge.inspector.parity import check_parity
+from edge.inspector.loader import Loader
+from edge.inspector.orders import Loaded, Order, Orders
 from edge.inspector.pictures import PicturePublisher
-from edge.inspector.results import picture_header, result_from_inspection, unknown_result
-from edge.inspector.slots import Ring, Slot, make_ring
-from edge.recipe import recipe_for_camera
-from edge.records import Reason
-from edge.rules import Recipe
+from edge.inspector.results import picture_header
+from edge.inspector.selftest import SelfTestRun
+from edge.inspector.shelf import open_shelf
+from edge.inspector.slots import make_ring
 from edge.settings import CameraSettings, Station
-from edge.tiles import Grid
-from engines.contract import HEALTH, SCORES, TILES, Manifest
-
-T = TypeVar("T")
 
 log = logging.getLogger("edge.inspector")
 
 _PR_SET_PDEATHSIG = 1
 # An idle inspector proves itself through the engines this often.
-_PROBE_MS = 500
-# An engine that stands the probe and still fails part after part is not believed either.
-_FAILURES_IN_A_ROW = 3
+_PROBE_S = 0.5
+_LAST_WORD_MS = 500
+_JOIN_S = 1.0
 
 
-def main() -> int:
-    """Run one inspector; returns its exit code. Started by the station, never by hand."""
+def main(open_engine: OpenEngine = open_engine) -> int:
+    """
+    Run one inspector; returns its exit code. Started by the station, never by hand.
+
+    Args:
+        open_engine: opens both networks; a stand-in in tests.
+    """
     spawn = msgspec.json.decode(sys.stdin.buffer.read(), type=Spawn)
     _die_with_parent(spawn.parent)
     logging.basicConfig(level=logging.INFO, format="edge-inspector: %(message)s")
+    sys.excepthook = _end_unforeseen
     threading.excepthook = _end_with_any_thread
     cv2.setNumThreads(1)  # The engines have the cores; OpenCV's own pool would take them away.
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    to_station = context.socket(zmq.PUSH)
+    # A context of its own: its last word is waited for, and no socket of a thread that hangs can delay that.
+    voice: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    to_station = voice.socket(zmq.PUSH)
     to_station.connect(spawn.to_station)
     try:
-        Inspector(spawn, context, to_station).run()
+        Inspector(spawn, to_station, open_engine).run()
     except EdgeError as error:
         send(to_station, Failed(inspector=spawn.inspector, exit_code=error.exit_code, text=str(error)))
         return error.exit_code
     finally:
-        context.destroy(linger=500)
+        voice.destroy(linger=_LAST_WORD_MS)
     return 0
 
 
 class Inspector:
-    """Everything of one inspector process; used by its main thread."""
+    """Everything of one inspector process; used by its main thread, which is the engine thread."""
 
-    def __init__(self, spawn: Spawn, context: zmq.Context[zmq.Socket[bytes]], to_station: zmq.Socket[bytes]) -> None:
+    def __init__(self, spawn: Spawn, to_station: zmq.Socket[bytes], open_engine: OpenEngine) -> None:
         self._spawn = spawn
-        self._context = context
         self._to_station = to_station
+        self._open_engine = open_engine
         self._station = Station.model_validate_json(spawn.station)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._stopping = False
-        self._failures = 0
-        self._took_ms: dict[str, int] = {}
+        self._loading = False
+        self._selftest: SelfTestRun | None = None
 
     def run(self) -> None:
         """
@@ -105,81 +110,61 @@ class Inspector:
         Raises:
             EdgeError: bundle, engines, recipe or an endpoint is not usable.
         """
-        from_station = self._context.socket(zmq.PULL)
-        from_station.connect(self._spawn.to_inspector)
         self._open()
-        for thread in self._threads.values():
-            thread.start()
         while not self._stopping:
-            if from_station.poll(_PROBE_MS):
-                self._handle(from_station)
-            else:
-                self._probe()
+            self._turn()
         self._close()
 
     # ---- start -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        bundle = self._stage("load", self._load)
-        manifest = bundle.manifest
-        self._manifest = manifest
-        cameras = self._station.cameras
-        self._recipes: dict[str, Recipe] = {c.name: recipe_for_camera(manifest, self._station, c) for c in cameras}
-        grids = {c.name: Grid(c.height, c.width, manifest.tile) for c in cameras}
-        self._classifier, self._segmenter = self._stage("compile", lambda: self._engines(bundle, grids))
-        parity = self._stage("parity", lambda: self._prove(bundle))
-        self._cascades = {name: Cascade(self._classifier, self._segmenter, manifest, g) for name, g in grids.items()}
-        self._stage("warm-up", self._warm_up)
-        self._rings = {c.name: _ring(c, grids[c.name], manifest) for c in cameras}
-        self._threads = {c.name: self._thread(c) for c in cameras}
+        start = Start(lambda stage: self._say(Opening(inspector=self._spawn.inspector, stage=stage)))
+        equipment = self._equipment(start)
+        manifest = equipment.manifest
+        grids = grids_of(self._station, manifest)
+        self._rings = {
+            c.name: make_ring(grids[c.name], manifest.channels, manifest.pad_value, _slots(c))
+            for c in self._station.cameras
+        }
+        self._cameras = {c.name: self._camera(c, equipment) for c in self._station.cameras}
         self._pictures = self._picture_publisher()
-        send(
-            self._to_station,
+        self._shelf = open_shelf(self._station, equipment.active)
+        fires = {name: camera.fire for name, camera in self._cameras.items()}
+        self._orders = Orders(self._context, self._spawn.to_inspector, fires)
+        self._examiner = Examiner(
+            self._spawn.inspector, self._station, equipment, self._rings, self._say, self._orders.part_waits
+        )
+        self._say(
             Ready(
                 inspector=self._spawn.inspector,
-                bundle_hash=bundle.hash,
-                backend=self._classifier.backend,
+                bundle_hash=equipment.bundle.hash,
+                backend=equipment.classifier.engine.backend,
                 class_names=manifest.class_names,
-                recipe_hashes={name: recipe.hash for name, recipe in self._recipes.items()},
-                took_ms=self._took_ms,
-                parity=parity,
-            ),
+                recipe_hash=equipment.active.hash,
+                took_ms=start.took_ms,
+                parity=equipment.parity,
+            )
+        )
+        for thread in (self._orders, *self._cameras.values()):
+            thread.start()
+
+    def _equipment(self, start: Start) -> Equipment:
+        with start.stage("load"):
+            bundle = read_bundle_of(self._station, Path(self._spawn.bundle))
+        return open_equipment(
+            self._station, bundle, self._spawn.recipe, self._open_engine, start, self._spawn.proven_bundle
         )
 
-    def _load(self) -> Bundle:
-        return read_trusted_bundle(self._station.bundle.path, allow_unsigned=self._station.bundle.allow_unsigned)
-
-    def _engines(self, bundle: Bundle, grids: dict[str, Grid]) -> tuple[Engine, Engine]:
-        most = min(max(grid.count for grid in grids.values()), bundle.manifest.max_tiles)
-        batches = bucket_sizes(most)
-        return (
-            open_engine(self._station.backend, bundle.classifier, TILES, batches),
-            open_engine(self._station.backend, bundle.segmenter, TILES, batches),
-        )
-
-    def _prove(self, bundle: Bundle) -> str:
-        if bundle.hash == self._spawn.proven_bundle:
-            return "proven by an earlier inspector of this station"
-        report = check_parity(bundle, self._classifier, self._segmenter)
-        iou = "no marks to compare" if report.iou is None else f"IoU {report.iou:.4f}"
-        return f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"
-
-    def _warm_up(self) -> None:
-        """Run every batch size once: the first call of each is many times slower than the next."""
-        for engine in (self._classifier, self._segmenter):
-            for size in engine.batches:
-                engine.run(size)
-
-    def _thread(self, camera: CameraSettings) -> CameraThread:
+    def _camera(self, settings: CameraSettings, equipment: Equipment) -> CameraThread:
         return CameraThread(
-            camera,
+            settings,
             self._station,
-            make_camera(camera, self._manifest.format),
-            self._rings[camera.name],
+            make_camera(settings, equipment.manifest.format),
+            self._rings[settings.name],
             self._context,
             self._spawn.to_station,
             self._spawn.inspector,
-            self._spawn.resume_from.get(camera.name, 1),
+            self._spawn.resume_from.get(settings.name, 1),
         )
 
     def _picture_publisher(self) -> PicturePublisher | None:
@@ -189,104 +174,144 @@ class Inspector:
         publisher.start()
         return publisher
 
-    def _stage(self, name: str, work: Callable[[], T]) -> T:
-        send(self._to_station, Opening(inspector=self._spawn.inspector, stage=name))
-        started = time.monotonic()
-        result = work()
-        self._took_ms[name] = round(1000 * (time.monotonic() - started))
-        return result
-
     # ---- work ------------------------------------------------------------------------------------------------
 
-    def _handle(self, from_station: zmq.Socket[bytes]) -> None:
-        message = receive_from_station(from_station)
-        match message:
+    def _turn(self) -> None:
+        """Carry out the next order; without one, go on with a self-test, or prove the engines."""
+        order = self._orders.next(_PROBE_S if self._selftest is None else 0)
+        if order is not None:
+            self._carry_out(order)
+        elif self._selftest is not None:
+            self._go_on_with_selftest(self._selftest)
+        else:
+            self._examiner.probe()
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
             case Inspect():
-                self._inspect(message)
+                self._examiner.examine(order)
             case Answered():
-                self._answered(message)
+                self._answered(order)
+            case Discard():
+                self._release(order.frame)
             case Begin():
-                for thread in self._threads.values():
-                    thread.begin.set()
+                for camera in self._cameras.values():
+                    camera.begin.set()
+            case TakeRecipe():
+                self._take_recipe(order)
+            case TakeBundle():
+                self._load(order)
+            case Loaded():
+                self._exchange(order.equipment)
+            case SelfTest():
+                self._selftest = SelfTestRun(self._spawn.inspector, self._examiner.equipment)
             case Stop():
                 self._stopping = True
 
-    def _inspect(self, order: Inspect) -> None:
-        slot = self._rings[order.camera].find(order.open_no, order.frame_no)
-        if slot is None:
-            send(
-                self._to_station,
-                unknown_result(self._spawn.inspector, order, Reason.ENGINE, f"frame {order.frame_no} is in no slot"),
-            )
-            return
-        result = self._result(order, slot)
-        late = Progress(inspector=self._spawn.inspector, part=order.part, stage="late")
-        send(self._to_station, late if result is None else result)
-        self._count_failures(result)
-
-    def _result(self, order: Inspect, slot: Slot) -> ViewResult | None:
-        """Return what the cascade found; None when the deadline passed, since the station has answered by itself."""
-        wait_us = SYSTEM_CLOCK.now_us() - slot.captured_us
-        try:
-            found = self._cascades[order.camera].inspect(slot.canvas, self._recipes[order.camera], order.deadline_us)
-        except InferenceFailed as error:
-            return unknown_result(self._spawn.inspector, order, Reason.ENGINE, str(error))
-        except DeadlinePassed:
-            return None
-        return result_from_inspection(self._spawn.inspector, order, slot, found, wait_us, self._station.max_mask_bytes)
-
-    def _count_failures(self, result: ViewResult | None) -> None:
-        """
-        After a failed inference, prove the engines before the next part.
-
-        Raises:
-            InferenceFailed: they do not stand the proof, or fail part after part; a new process must be started.
-        """
-        if result is None or result.reason is not Reason.ENGINE:
-            self._failures = 0
-            return
-        self._failures += 1
-        if self._failures >= _FAILURES_IN_A_ROW:
-            raise InferenceFailed(f"{self._failures} parts in a row failed, the last one: {result.detail}")
-        self._probe()
-
     def _answered(self, answer: Answered) -> None:
-        """Show the picture and free its slot: the part has its verdict."""
-        ring = self._rings[answer.camera]
-        slot = ring.find(answer.open_no, answer.frame_no)
-        if slot is not None and slot.captured_us and self._pictures is not None:
-            self._pictures.offer(picture_header(self._station.station, answer, slot), slot.canvas.picture)
-        ring.release(answer.open_no, answer.frame_no)
+        """Show and keep the pictures and free their slots: the part has its verdict."""
+        slots = {f.camera: self._rings[f.camera].find(f.open_no, f.frame_no) for f in answer.frames}
+        seen = {camera: slot for camera, slot in slots.items() if slot is not None and slot.captured_us}
+        if answer.record and self._shelf is not None:
+            self._shelf.keep(answer.record, seen)
+        for frame in answer.frames:
+            if self._pictures is not None and frame.camera in seen:
+                slot = seen[frame.camera]
+                header = picture_header(self._station.station, answer, frame, slot)
+                self._pictures.offer(header, slot.canvas.picture)
+            self._release(frame)
 
-    def _probe(self) -> None:
-        """
-        Prove the engines while no part comes: one tile through each.
+    def _release(self, frame: FrameOf) -> None:
+        self._rings[frame.camera].release(frame.open_no, frame.frame_no)
 
-        Raises:
-            InferenceFailed: what comes back cannot be believed; this process ends and a new one is started.
-        """
-        scores = self._classifier.run(1)[SCORES]
-        health = self._segmenter.run(1)[HEALTH]
-        if not (np.isfinite(scores).all() and np.isfinite(health).all()):
-            raise InferenceFailed("idle probe: scores or health are not finite; the engines cannot be believed")
-        send(self._to_station, Progress(inspector=self._spawn.inspector, part=None, stage="probe"))
+    def _take_recipe(self, order: TakeRecipe) -> None:
+        try:
+            recipes = self._examiner.equipment.take_recipe(order.recipe)
+        except EdgeError as error:
+            self._say(RecipeTaken(inspector=self._spawn.inspector, recipe_hash="", text=str(error)))
+            return
+        if self._shelf is not None:
+            self._shelf.use(recipes)
+        self._say(RecipeTaken(inspector=self._spawn.inspector, recipe_hash=recipes.hash, text=""))
+
+    def _load(self, order: TakeBundle) -> None:
+        if self._loading:
+            self._refuse_bundle("another bundle is being loaded; ask again when that is answered")
+            return
+        self._loading = True
+        Loader(
+            self._station,
+            order,
+            self._examiner.equipment.manifest,
+            self._open_engine,
+            lambda equipment: self._orders.put(Loaded(equipment)),
+        ).start()
+
+    def _exchange(self, loaded: Equipment | EdgeError) -> None:
+        """Inspect with the new engines from the next part on, or stay with the old ones and say why."""
+        self._loading = False
+        if isinstance(loaded, EdgeError):
+            self._refuse_bundle(str(loaded))
+            return
+        old = self._examiner.equipment
+        self._examiner.use(loaded)
+        if self._selftest is not None:
+            self._selftest = SelfTestRun(self._spawn.inspector, loaded)
+        if self._shelf is not None:
+            self._shelf.use(loaded.active)
+        old.close()
+        self._say(
+            BundleTaken(
+                inspector=self._spawn.inspector,
+                bundle_hash=loaded.bundle.hash,
+                recipe_hash=loaded.active.hash,
+                class_names=loaded.manifest.class_names,
+                text=loaded.parity,
+            )
+        )
+
+    def _refuse_bundle(self, text: str) -> None:
+        self._say(
+            BundleTaken(inspector=self._spawn.inspector, bundle_hash="", recipe_hash="", class_names=(), text=text)
+        )
+
+    def _go_on_with_selftest(self, run: SelfTestRun) -> None:
+        result = run.step()
+        if result is None:
+            self._examiner.tell_alive()
+            return
+        self._selftest = None
+        self._say(result)
+
+    def _say(self, message: ToStation) -> None:
+        send(self._to_station, message)
 
     # ---- end -------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        for thread in self._threads.values():
-            thread.stop.set()
+        """Let every thread end that can, and what they said last arrive; one that hangs ends with the process."""
+        for camera in self._cameras.values():
+            camera.stop.set()
         if self._pictures is not None:
             self._pictures.stop()
-            self._pictures.join(timeout=1.0)
-        for thread in self._threads.values():
-            thread.join(timeout=1.0)
-        self._classifier.close()
-        self._segmenter.close()
+        if self._shelf is not None:
+            self._shelf.stop()
+        threads = [t for t in (*self._cameras.values(), self._orders, self._pictures) if t is not None]
+        for thread in threads:
+            thread.join(_JOIN_S)
+        self._examiner.equipment.close()
+        if not any(thread.is_alive() for thread in threads):
+            self._context.destroy(linger=_LAST_WORD_MS)
 
 
-def _ring(camera: CameraSettings, grid: Grid, manifest: Manifest) -> Ring:
-    return make_ring(grid, manifest.channels, manifest.pad_value, camera.slots if camera.paced else 1)
+def _slots(camera: CameraSettings) -> int:
+    return camera.slots if camera.paced or camera.trigger == "software" else 1
+
+
+def _end_unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the process at once: no order may be left half carried out, and no thread may hold up the end."""
+    log.critical("failed unforeseen", exc_info=(kind, error, trace))
+    os._exit(1)
 
 
 def _end_with_any_thread(args: threading.ExceptHookArgs) -> None:
@@ -303,4 +328,5 @@ def _die_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not sys.exit: it would wait for the sockets of a thread that sits in a driver's call.
+    os._exit(main())

@@ -3,133 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from edge.errors import InferenceFailed
-from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection
+from edge.inspector.cascade import Cascade, DeadlinePassed, Inspection, Overload
+from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
 from edge.rules import Recipe
 from edge.tiles import Canvas, Grid
-from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES
-from tests.support.records import CLASS_NAMES, TILE, limits, manifest, recipe
+from engines.contract import THRESHOLDS
+from tests.support.engines import CRACKS, MARK, PAD, PITS, SOUND, Classifier, Clock, Engine, Segmenter
+from tests.support.records import TILE, limits, manifest, recipe
 
-SOUND = 100
-PAD = 7
-PITS, CRACKS = 201, 202
-"""A pixel of this grey value is labelled 1 or 2; its brightness is its whole meaning."""
-MARK = 250
-"""A pixel of this value in a tile's core makes the classifier certain, and is sound to the segmenter."""
 FAR_US = 10**15
-
-
-class Engine:
-    """An engine that answers from what lies in its input rows, in buffers it reuses like a real one."""
-
-    backend = "stand-in"
-    precision = "fp32"
-
-    def __init__(self, largest: int, classes: int = len(CLASS_NAMES)) -> None:
-        self.batches = (1, largest) if largest > 1 else (1,)
-        self.inputs: dict[str, NDArray[Any]] = {TILES: np.zeros((largest, TILE.height, TILE.width, 1), np.uint8)}
-        self.calls: list[NDArray[np.uint8]] = []
-        self.classes = classes
-
-    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
-        assert 1 <= n <= self.batches[-1]
-        tiles = self.inputs[TILES][:n]
-        self.calls.append(tiles.copy())
-        return self.answers(tiles[..., 0])
-
-    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self.inputs.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def cores(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return tiles[:, TILE.halo : -TILE.halo, TILE.halo : -TILE.halo]
-
-
-class Classifier(Engine):
-    """Score of each class = how bright the brightest MARK-like pixel of the core is; see ``scores``."""
-
-    def __init__(self, largest: int = 4) -> None:
-        super().__init__(largest)
-        self.poison: float | None = None
-
-    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        scores = np.zeros((len(tiles), self.classes), np.float32)
-        scores[:, 0] = np.clip((cores(tiles).max(axis=(1, 2)) - 210.0) / 40.0, 0, 1)
-        if self.poison is not None:
-            scores[-1, -1] = self.poison
-        return {SCORES: scores}
-
-
-class Segmenter(Engine):
-    """Labels the pixels PITS and CRACKS of the core, nothing else."""
-
-    def __init__(self, largest: int = 4) -> None:
-        super().__init__(largest)
-        self.inputs[THRESHOLDS] = np.zeros(self.classes, np.float32)
-        self.poison: float | None = None
-        self.label_of_cracks = 2
-
-    def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        core = cores(tiles)
-        labels = np.zeros_like(core)
-        labels[core == PITS] = 1
-        labels[core == CRACKS] = self.label_of_cracks
-        # Label what is no picture too: the cascade has to clear it, the network cannot know where the picture ends.
-        labels[core == PAD] = 1
-        health = np.ones(len(tiles), np.float32)
-        if self.poison is not None:
-            labels[:] = 0
-            health[-1] = self.poison
-        return {LABELS: labels, CONFIDENCE: np.where(core == MARK, 0, core), HEALTH: health}
-
-
-class Clock:
-    """Says the same time until the test moves it."""
-
-    def __init__(self) -> None:
-        self.us = 0
-
-    def now_us(self) -> int:
-        return self.us
-
-    def utc_us(self) -> int:
-        return 0
 
 
 class Bench:
     """A cascade on a canvas of 3 rows and 5 columns of tiles, the last ones overhanging."""
 
-    def __init__(self, largest: int = 4, height: int = 40, width: int = 72) -> None:
+    def __init__(self, largest: int = 4, height: int = 40, width: int = 72, most_followed: int = 8) -> None:
         self.grid = Grid(height, width, TILE)
         self.canvas = Canvas(self.grid, 1, PAD)
         self.classifier, self.segmenter, self.clock = Classifier(largest), Segmenter(largest), Clock()
-        self.cascade = Cascade(self.classifier, self.segmenter, manifest(), self.grid, self.clock)
+        paced = (PacedEngine(engine, self.clock) for engine in (self.classifier, self.segmenter))
+        self.cascade = Cascade(*paced, manifest(max_tiles=most_followed), self.grid, self.clock)
+        self.begun: list[str] = []
+        self.waits = False
 
     def inspect(self, image: NDArray[np.uint8], wanted: Recipe | None = None, deadline_us: int = FAR_US) -> Inspection:
         self.canvas.write(image)
         self.classifier.calls.clear()
         self.segmenter.calls.clear()
-        return self.cascade.inspect(self.canvas, wanted or recipe(), deadline_us)
+        self.begun.clear()
+        return self.cascade.inspect(self.canvas, wanted or recipe(), deadline_us, self.begun.append, lambda: self.waits)
+
+    def slow_down(self, engine: Engine, took_us: int) -> None:
+        """Let every call of *engine* take so long from now on."""
+        answers = engine.answers
+
+        def slowly(tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+            self.clock.us += took_us
+            return answers(tiles)
+
+        engine.answers = slowly  # type: ignore[method-assign]
 
     def classified(self) -> int:
         return sum(len(call) for call in self.classifier.calls)
@@ -338,36 +258,137 @@ def test_a_deadline_that_has_passed_starts_no_call(bench: Bench) -> None:
     assert bench.classified() == 0
 
 
-@pytest.mark.parametrize(("slow", "calls"), [("classifier", (2, 0)), ("segmenter", (4, 1))])
-def test_no_call_is_started_after_the_deadline(bench: Bench, slow: str, calls: tuple[int, int]) -> None:
-    """The call that is running when the deadline comes is the last one; there is no result."""
+@pytest.mark.parametrize(("slow", "calls"), [("classifier", (1, 0)), ("segmenter", (15, 1))])
+def test_no_call_is_started_that_would_not_end_in_time(slow: str, calls: tuple[int, int]) -> None:
+    """Once a call is known to take longer than what is left, it is overload, in the stage that lacked the time."""
+    bench = Bench(largest=1)
     image = sound()
     image[4::16, 4::16] = MARK
-    engine = getattr(bench, slow)
-    answers = engine.answers
+    bench.slow_down(getattr(bench, slow), 60)
+    with pytest.raises(Overload) as overload:
+        bench.inspect(image, deadline_us=100)
+    assert overload.value.stage == {"classifier": "classify", "segmenter": "segment"}[slow]
+    assert (len(bench.classifier.calls), len(bench.segmenter.calls)) == calls
 
-    def slowly(tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        bench.clock.us += 60 if slow == "classifier" else 200
+
+def test_a_smaller_batch_is_taken_when_the_large_one_does_not_fit(bench: Bench) -> None:
+    """What is left of the time is used as far as measured calls fit into it."""
+    for engine in (bench.classifier, bench.segmenter):
+        bench.slow_down(engine, 10)
+    bench.inspect(sound())
+    answers = bench.segmenter.answers
+
+    def by_rows(tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        bench.clock.us += 90 if len(tiles) > 1 else 0
         return answers(tiles)
 
-    engine.answers = slowly
-    with pytest.raises(DeadlinePassed):
-        bench.inspect(image, deadline_us=100)
-    assert (len(bench.classifier.calls), len(bench.segmenter.calls)) == calls
+    bench.segmenter.answers = by_rows  # type: ignore[method-assign]
+    image = sound()
+    image[4, 4::16] = MARK
+    bench.inspect(image)
+    found = bench.inspect(image, deadline_us=bench.clock.us + 40 + 95)
+    assert [len(call) for call in bench.segmenter.calls] == [1, 1, 1, 1, 1]
+    assert (found.outcome, found.complete) == (Outcome.PASS, True)
+
+
+def defects_in_three_tiles() -> NDArray[np.uint8]:
+    image = sound()
+    for x, certainty in ((4, 250), (36, 245), (68, 240)):
+        image[4, x], image[6, x] = certainty, PITS
+    return image
+
+
+def test_after_a_certain_reject_the_mask_is_completed_when_nothing_waits() -> None:
+    """One region is enough for REJECT; every other defect is found all the same."""
+    bench = Bench(largest=1)
+    found = bench.inspect(defects_in_three_tiles())
+    assert (found.outcome, found.complete, found.segmented, found.findings.total) == (Outcome.REJECT, True, 3, 3)
+
+
+def test_a_certain_reject_makes_room_for_a_part_that_waits() -> None:
+    """Another part waits: REJECT at once, and the mask says that it is not complete."""
+    bench = Bench(largest=1)
+    bench.waits = True
+    found = bench.inspect(defects_in_three_tiles())
+    assert (found.outcome, found.complete, found.segmented) == (Outcome.REJECT, False, 1)
+    assert [d.box[0] for d in found.findings.defects] == [4]
+
+
+def test_a_certain_reject_needs_no_further_time() -> None:
+    """The deadline is near and a rule is broken: REJECT, not overload."""
+    bench = Bench(largest=1)
+    bench.slow_down(bench.segmenter, 60)
+    bench.inspect(defects_in_three_tiles())
+    found = bench.inspect(defects_in_three_tiles(), deadline_us=bench.clock.us + 100)
+    assert (found.outcome, found.complete, found.segmented) == (Outcome.REJECT, False, 1)
+
+
+def test_a_part_that_waits_never_shortens_what_could_still_pass() -> None:
+    """No rule is broken yet: every suspicious tile is segmented, whatever waits."""
+    bench = Bench(largest=1)
+    bench.waits = True
+    image = sound()
+    image[4::16, 4::16] = MARK
+    found = bench.inspect(image)
+    assert (found.outcome, found.complete, found.segmented) == (Outcome.PASS, True, 15)
+
+
+def test_a_rule_that_allows_some_waits_for_the_end() -> None:
+    """Two pieces of one allowed scratch are no reject: they may become one region in the tile between them."""
+    bench = Bench(largest=1)
+    bench.waits = True
+    image = sound()
+    image[8, 10:40] = PITS
+    image[3, 3], image[3, 35] = 250, 245
+    allows_one = recipe(limits("pits", max_count=1), limits("cracks"))
+    found = bench.inspect(image, allows_one)
+    assert (found.outcome, found.complete) == (Outcome.PASS, True)
+    assert [d.area_px for d in found.findings.defects] == [30]
+
+
+def test_a_region_that_does_not_count_decides_nothing() -> None:
+    """Too small as yet: it may grow in the next tile, so the work goes on."""
+    bench = Bench(largest=1)
+    bench.waits = True
+    image = sound()
+    image[8, 14:24] = PITS
+    image[3, 3] = MARK
+    found = bench.inspect(image, recipe(limits("pits", min_area_px=10), limits("cracks")))
+    assert (found.outcome, found.segmented) == (Outcome.REJECT, 2)
+
+
+@pytest.mark.parametrize(("min_area_px", "rejected"), [(1, True), (1000, False)])
+def test_how_far_a_defect_is_followed_is_bounded(min_area_px: float, rejected: bool) -> None:
+    """Beyond max_tiles it is overload, unless what is known is a reject already."""
+    bench = Bench(largest=1, most_followed=2)
+    image = sound()
+    image[8, 3:72] = PITS
+    image[3, 3] = MARK
+    wanted = recipe(limits("pits", min_area_px=min_area_px), limits("cracks"))
+    if rejected:
+        found = bench.inspect(image, wanted)
+        assert (found.outcome, found.complete) == (Outcome.REJECT, False)
+        return
+    with pytest.raises(Overload, match="3 tiles under the gate, expected 2"):
+        bench.inspect(image, wanted)
+
+
+def test_the_beginning_of_each_network_is_told_once(bench: Bench) -> None:
+    """Classify before the first call, segment before the first call, however many there are."""
+    image = sound()
+    bench.inspect(image)
+    assert bench.begun == ["classify"]
+    image[4::16, 4::16] = MARK
+    assert bench.inspect(image).suspicious
+    assert bench.begun == ["classify", "segment"]
 
 
 def test_time_is_booked_on_its_stage(bench: Bench) -> None:
     """What the engines took stands under their stages."""
     image = sound()
     image[5, 5] = MARK
-    for engine, took_us in ((bench.classifier, 10), (bench.segmenter, 300)):
-        answers = engine.answers
-
-        def slowly(tiles: NDArray[np.uint8], answers: Any = answers, took_us: int = took_us) -> Any:
-            bench.clock.us += took_us
-            return answers(tiles)
-
-        engine.answers = slowly
+    bench.slow_down(bench.classifier, 10)
+    bench.slow_down(bench.segmenter, 300)
     stages_us = bench.inspect(image).stages_us
     assert (stages_us["classify"], stages_us["segment"]) == (40, 300)
     assert sum(stages_us.values()) == bench.clock.us

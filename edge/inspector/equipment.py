@@ -1,0 +1,190 @@
+"""What a part is inspected with: a bundle, its engines, a cascade a camera, and the recipes in use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from edge.bundle import Bundle, read_trusted_bundle
+from edge.errors import InferenceFailed
+from edge.inspector.backend import BackendSettings, Engine
+from edge.inspector.buckets import bucket_sizes
+from edge.inspector.cascade import Cascade
+from edge.inspector.pace import PacedEngine
+from edge.inspector.parity import check_parity
+from edge.recipe import RecipeFile, Recipes, work_out
+from edge.rules import Recipe
+from edge.settings import Station
+from edge.tiles import Grid
+from engines.contract import HEALTH, SCORES, TILES, Manifest
+
+OpenEngine: TypeAlias = Callable[[BackendSettings, bytes, str, Sequence[int]], Engine]
+"""edge.inspector.backend.open_engine, or a stand-in."""
+
+_RECIPES_KEPT = 8
+
+
+class Start:
+    """
+    The stages of getting ready, told as they begin.
+
+    Attributes:
+        took_ms: by stage, those that have ended.
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda stage: None) -> None:
+        self._say = say
+        self.took_ms: dict[str, int] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._say(name)
+        started = time.monotonic()
+        yield
+        self.took_ms[name] = round(1000 * (time.monotonic() - started))
+
+
+class Equipment:
+    """
+    Engines that are open, proven and warm; used by one thread at a time.
+
+    Args:
+        parity: one line, how close this machine is to PyTorch's answers.
+        recipes: the recipe to begin with.
+
+    Attributes:
+        active: the recipe that was taken last.
+    """
+
+    def __init__(
+        self, station: Station, bundle: Bundle, engines: tuple[Engine, Engine], parity: str, recipes: Recipes
+    ) -> None:
+        self.bundle = bundle
+        self.parity = parity
+        self.classifier, self.segmenter = (PacedEngine(engine) for engine in engines)
+        self.cascades = {
+            name: Cascade(self.classifier, self.segmenter, bundle.manifest, grid)
+            for name, grid in grids_of(station, bundle.manifest).items()
+        }
+        self._station = station
+        self.active = recipes
+        self._recipes = {recipes.hash: recipes}
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.bundle.manifest
+
+    def recipe(self, hash_: str, camera: str) -> Recipe | None:
+        """Return a camera's values of the recipe of that hash, None when it is not, or no longer, in use here."""
+        recipes = self._recipes.get(hash_)
+        return None if recipes is None else recipes.by_camera[camera]
+
+    @property
+    def active_recipes(self) -> tuple[Recipe, ...]:
+        """The active recipe's values for the cameras, equal ones once."""
+        return tuple({recipe.hash: recipe for recipe in self.active.by_camera.values()}.values())
+
+    def take_recipe(self, recipe: bytes) -> Recipes:
+        """
+        Make another recipe usable; the last eight are kept, for the parts that were triggered under them.
+
+        Raises:
+            ConfigurationError: it does not fit the bundle or a camera.
+        """
+        recipes = recipes_from_json(self.manifest, self._station, recipe)
+        self._recipes.pop(recipes.hash, None)
+        self._recipes[recipes.hash] = self.active = recipes
+        for old in list(self._recipes)[:-_RECIPES_KEPT]:
+            del self._recipes[old]
+        return recipes
+
+    def probe(self) -> None:
+        """
+        Send one tile through each engine.
+
+        Raises:
+            InferenceFailed: what comes back cannot be believed.
+        """
+        scores = self.classifier.run(1)[SCORES]
+        health = self.segmenter.run(1)[HEALTH]
+        if not (np.isfinite(scores).all() and np.isfinite(health).all()):
+            raise InferenceFailed("idle probe: scores or health are not finite; the engines cannot be believed")
+
+    def close(self) -> None:
+        self.classifier.engine.close()
+        self.segmenter.engine.close()
+
+
+def grids_of(station: Station, manifest: Manifest) -> Mapping[str, Grid]:
+    """Return the tiles of every camera's canvas."""
+    return {c.name: Grid(c.height, c.width, manifest.tile) for c in station.cameras}
+
+
+def recipes_from_json(manifest: Manifest, station: Station, recipe: bytes) -> Recipes:
+    """
+    Work out a RecipeFile that came as JSON.
+
+    Raises:
+        ConfigurationError: it does not fit the bundle or a camera.
+    """
+    return work_out(manifest, station, RecipeFile.model_validate_json(recipe))
+
+
+def read_bundle_of(station: Station, path: Path) -> Bundle:
+    """Read a bundle as read_trusted_bundle() does, with what the station's settings accept."""
+    return read_trusted_bundle(path, allow_unsigned=station.bundle.allow_unsigned)
+
+
+def open_equipment(
+    station: Station,
+    bundle: Bundle,
+    recipe: bytes,
+    open_engine: OpenEngine,
+    start: Start,
+    proven_bundle: str | None = None,
+) -> Equipment:
+    """
+    Compile the bundle's networks, prove them, warm them up.
+
+    Args:
+        recipe: the RecipeFile to begin with, as JSON.
+        start: told each stage.
+        proven_bundle: hash of a bundle whose parity need not be proven again.
+
+    Raises:
+        EdgeError: networks, engines or recipe are not usable; nothing is left open.
+    """
+    recipes = recipes_from_json(bundle.manifest, station, recipe)
+    with ExitStack() as opened:
+        with start.stage("compile"):
+            batches = _batches(station, bundle.manifest)
+            classifier, segmenter = (
+                opened.enter_context(open_engine(station.backend, network, TILES, batches))
+                for network in (bundle.classifier, bundle.segmenter)
+            )
+        with start.stage("parity"):
+            parity = _parity(bundle, classifier, segmenter, proven_bundle)
+        equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes)
+        with start.stage("warm-up"):
+            equipment.classifier.warm_up()
+            equipment.segmenter.warm_up()
+        opened.pop_all()
+    return equipment
+
+
+def _batches(station: Station, manifest: Manifest) -> tuple[int, ...]:
+    most = max(grid.count for grid in grids_of(station, manifest).values())
+    return bucket_sizes(min(most, manifest.max_tiles))
+
+
+def _parity(bundle: Bundle, classifier: Engine, segmenter: Engine, proven_bundle: str | None) -> str:
+    if bundle.hash == proven_bundle:
+        return "proven by an earlier inspector of this station"
+    report = check_parity(bundle, classifier, segmenter)
+    iou = "no marks to compare" if report.iou is None else f"IoU {report.iou:.4f}"
+    return f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"

@@ -1,0 +1,61 @@
+"""The self-test: the reference frames through the engines in use, in short steps, so that parts go first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge.errors import DeviceLost, InferenceFailed
+from edge.inspector.equipment import Equipment
+from edge.inspector.golden import inspect_answers, inspect_reference, references_of
+from edge.inspector.link import SelfTested
+from edge.inspector.report import FrameTrial
+
+
+class SelfTestRun:
+    """One run over all reference frames, under every camera's values of the recipe that is active when it begins."""
+
+    def __init__(self, inspector: int, equipment: Equipment) -> None:
+        self._inspector = inspector
+        self._equipment = equipment
+        self._recipes = equipment.active_recipes
+        self._frames: list[FrameTrial] = []
+        self._steps = self._judgements()
+
+    def step(self) -> SelfTested | None:
+        """
+        Do the next step: at most one frame through the engines. Return the result after the last one.
+
+        Raises:
+            DeviceLost: the engines must not be asked again.
+        """
+        try:
+            done = next(self._steps, None) is None
+        except DeviceLost:
+            raise
+        except InferenceFailed as error:
+            return self._result(str(error))
+        return self._result(self._fault()) if done else None
+
+    def _judgements(self) -> Iterator[str]:
+        """Judge frame by frame; give the names of what was done, to be interrupted there."""
+        equipment = self._equipment
+        manifest, engines = equipment.manifest, (equipment.classifier, equipment.segmenter)
+        for reference in references_of(equipment.bundle):
+            yield "decoded"
+            for recipe in self._recipes:
+                expected = inspect_answers(manifest, reference, recipe).outcome
+                yield "answers"
+                found = inspect_reference(manifest, reference, recipe, *engines).outcome
+                self._frames.append(FrameTrial(name=reference.name, expected=expected, found=found))
+                yield "engines"
+
+    def _fault(self) -> str:
+        wrong = [frame for frame in self._frames if not frame.agrees]
+        if wrong:
+            found = ", ".join(f"'{frame.name}' {frame.found.value} for {frame.expected.value}" for frame in wrong)
+            return f"{found}; restart the station, or go back to the last bundle"
+        return "" if self._frames else "the bundle has no reference frames"
+
+    def _result(self, fault: str) -> SelfTested:
+        text = f"self-test failed: {fault}" if fault else f"{len(self._frames)} reference frames judged as by PyTorch"
+        return SelfTested(inspector=self._inspector, passed=not fault, text=text)

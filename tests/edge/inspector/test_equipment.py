@@ -1,0 +1,119 @@
+"""Bundle, engines and recipes as one thing that is opened whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.bundle import read_bundle
+from edge.errors import BundleError, ConfigurationError, EdgeError, InferenceFailed, ParityFailed
+from edge.inspector.backend import BackendSettings, Engine, open_engine
+from edge.inspector.equipment import Start, open_equipment, read_bundle_of
+from edge.recipe import station_recipe
+from tests.support.engines import Segmenter
+from tests.support.inspector import bundle, equipment, station
+
+
+def recipe(area: float, **more: object) -> bytes:
+    return json.dumps({"name": "r", "author": "a", "classes": {"pits": {"min_area_px": area}}, **more}).encode()
+
+
+def test_the_last_eight_recipes_can_be_used() -> None:
+    """Parts that were triggered before a switch keep theirs; the oldest is forgotten in the end."""
+    used = equipment(station())
+    hashes = [used.active.hash] + [used.take_recipe(recipe(area)).hash for area in range(10, 18)]
+    assert used.recipe(hashes[0], "cam1") is None
+    assert all(used.recipe(hash_, "cam1") is not None for hash_ in hashes[1:])
+    assert used.active.hash == hashes[-1]
+
+
+def test_a_recipe_that_comes_again_is_young_again() -> None:
+    """The one in use is never the one that is forgotten."""
+    used = equipment(station())
+    first = used.active.hash
+    for area in range(10, 16):
+        used.take_recipe(recipe(area))
+    again = used.take_recipe(station_recipe(station()).model_dump_json().encode())
+    assert again.hash == first
+    for area in range(20, 26):
+        used.take_recipe(recipe(area))
+    assert used.recipe(first, "cam1") is not None
+
+
+def test_a_recipe_that_does_not_fit_changes_nothing() -> None:
+    """The active one stays."""
+    used = equipment(station())
+    before = used.active
+    with pytest.raises(ConfigurationError, match="min_area"):
+        used.take_recipe(recipe(1e9))
+    assert used.active is before
+
+
+def test_the_probe_believes_no_nan() -> None:
+    """Labels of all zeros look healthy: only health tells."""
+    segmenter = Segmenter(8)
+    used = equipment(station(), segmenter=segmenter)
+    used.probe()
+    segmenter.poison = np.nan
+    with pytest.raises(InferenceFailed, match="idle probe"):
+        used.probe()
+
+
+def test_the_stages_of_a_start_are_told_and_timed(tiny_bundle: Path) -> None:
+    """Compile, parity, warm-up; a bundle that was proven before is not proven again."""
+    settings = station(tiny_bundle, height=100, width=170)
+    said: list[str] = []
+    start = Start(said.append)
+    read = read_bundle(tiny_bundle)
+    told = station_recipe(settings).model_dump_json().encode()
+    with_parity = open_equipment(settings, read, told, open_engine, start)
+    with_parity.close()
+    assert said == ["compile", "parity", "warm-up"]
+    assert list(start.took_ms) == said
+    assert with_parity.parity.startswith("4 frames, IoU")
+    assert with_parity.classifier.p99_us(1) > 0
+    proven = open_equipment(settings, read, told, open_engine, Start(), proven_bundle=read.hash)
+    proven.close()
+    assert "earlier inspector" in proven.parity
+
+
+class Opener:
+    """Opens stand-in engines and remembers them."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.opened: list[Segmenter] = []
+        self._fail_at = fail_at
+
+    def __call__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+        if len(self.opened) == self._fail_at:
+            raise BundleError("refused")
+        self.opened.append(Segmenter(8))
+        return self.opened[-1]
+
+
+@pytest.mark.parametrize(("fail_at", "error"), [(1, BundleError), (None, ParityFailed)])
+def test_what_fails_half_way_leaves_nothing_open(fail_at: int | None, error: type[EdgeError]) -> None:
+    """The second network is refused, or parity fails: the engines that were open are closed."""
+    settings = station()
+    opener = Opener(fail_at)
+    told = station_recipe(settings).model_dump_json().encode()
+    files = {"classifier.onnx": b"", "segmenter.onnx": b""}
+    nothing = bundle()
+    nothing.files.update(files)
+    with pytest.raises(error):
+        open_equipment(settings, nothing, told, opener, Start())
+    assert opener.opened
+    assert not any(engine.inputs for engine in opener.opened)
+
+
+def test_an_unsigned_bundle_is_not_read_where_that_is_not_accepted(tiny_bundle: Path) -> None:
+    """The station's settings decide."""
+    accepting = station(tiny_bundle)
+    assert read_bundle_of(accepting, tiny_bundle).path == tiny_bundle
+    refusing = accepting.model_copy(update={"bundle": accepting.bundle.model_copy(update={"allow_unsigned": False})})
+    with pytest.raises(BundleError, match="allow_unsigned"):
+        read_bundle_of(refusing, tiny_bundle)

@@ -1,0 +1,67 @@
+"""The loader: another bundle gets ready beside the one in use, or there is one line that says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.bundle import read_bundle
+from edge.errors import BundleError, EdgeError
+from edge.inspector.backend import open_engine
+from edge.inspector.equipment import Equipment
+from edge.inspector.link import TakeBundle
+from edge.inspector.loader import Loader, refuse_other_canvas
+from edge.recipe import station_recipe
+from tests.support.inspector import station
+from tests.support.records import TILE, manifest
+
+
+def loaded(folder: Path, present: Path) -> Equipment | EdgeError:
+    """Run the loader to its end; return its word."""
+    settings = station(present, height=100, width=170)
+    order = TakeBundle(path=str(folder), recipe=station_recipe(settings).model_dump_json().encode())
+    words: list[Equipment | EdgeError] = []
+    loader = Loader(settings, order, read_bundle(present).manifest, open_engine, words.append)
+    loader.start()
+    loader.join()
+    (word,) = words
+    return word
+
+
+def test_a_good_bundle_comes_back_ready(tiny_bundle: Path) -> None:
+    """Proven and warm, with the recipe that was sent along."""
+    word = loaded(tiny_bundle, tiny_bundle)
+    assert isinstance(word, Equipment)
+    assert word.parity.startswith("4 frames")
+    assert word.recipe(word.active.hash, "cam1") is not None
+    assert word.segmenter.p99_us(1) > 0
+    word.close()
+
+
+def test_a_bundle_that_is_none_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The error is handed over, not raised into the thread."""
+    word = loaded(tmp_path, tiny_bundle)
+    assert isinstance(word, BundleError)
+    assert str(tmp_path) in str(word)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"format": "bgr8"}, "format is bgr8, the running one's is mono8"),
+        ({"pad_value": 9}, "pad value is 9, the running one's is 7"),
+        ({"tile": msgspec.structs.replace(TILE, halo=5)}, "tile is"),
+    ],
+)
+def test_another_canvas_needs_a_restart(changes: dict[str, object], text: str) -> None:
+    """Cameras and slots that are open cannot hold its pictures: the line says so."""
+    with pytest.raises(BundleError, match=text) as refused:
+        refuse_other_canvas(manifest(), manifest(**changes))
+    assert "restart" in str(refused.value)
+
+
+def test_another_release_of_the_same_canvas_is_no_fault() -> None:
+    """Classes, limits and networks may differ."""
+    refuse_other_canvas(manifest(), manifest(version="2", release=2))

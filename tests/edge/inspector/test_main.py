@@ -1,0 +1,261 @@
+"""The inspector as the process it is, over its real sockets; the test is its station."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+import zmq
+
+from edge.archive import read_archive
+from edge.bundle import read_bundle
+from edge.clock import SYSTEM_CLOCK
+from edge.errors import DeviceLost
+from edge.inspector.link import (
+    Answered,
+    Begin,
+    BundleTaken,
+    CameraState,
+    Captured,
+    Failed,
+    Fire,
+    FrameOf,
+    Inspect,
+    Progress,
+    Ready,
+    RecipeTaken,
+    SelfTest,
+    SelfTested,
+    Spawn,
+    Stop,
+    TakeBundle,
+    TakeRecipe,
+    ToInspector,
+    ToStation,
+    ViewResult,
+    endpoints,
+    receive_from_inspector,
+    send,
+)
+from edge.recipe import station_recipe
+from edge.records import Outcome, Reason
+from edge.settings import Station
+from tests.support.inspector import station
+from tests.support.records import verdict
+
+REPOSITORY = Path(__file__).parents[3]
+PATIENCE_MS = 60_000
+AN_HOUR_US = 3600 * 10**6
+M = TypeVar("M", bound=ToStation)
+
+
+class Line:
+    """One inspector and the words of its station."""
+
+    def __init__(self, folder: Path, settings: Station, module: tuple[str, ...]) -> None:
+        self.settings = settings
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        down, up = endpoints(folder, 1)
+        self._orders, self._inbox = self._context.socket(zmq.PUSH), self._context.socket(zmq.PULL)
+        self._orders.bind(down)
+        self._inbox.bind(up)
+        bundle = settings.bundle.path
+        proven = read_bundle(bundle).hash if (bundle / "manifest.json").exists() else None
+        spawn = Spawn(
+            inspector=1,
+            station=settings.model_dump_json(),
+            to_inspector=down,
+            to_station=up,
+            parent=os.getpid(),
+            recipe=self.recipe(),
+            bundle=str(bundle),
+            resume_from={},
+            proven_bundle=proven,
+        )
+        self.process = subprocess.Popen([sys.executable, *module], stdin=subprocess.PIPE, cwd=REPOSITORY)
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            stdin.write(msgspec.json.encode(spawn))
+
+    def recipe(self) -> bytes:
+        return station_recipe(self.settings).model_dump_json().encode()
+
+    def order(self, message: ToInspector) -> None:
+        send(self._orders, message)
+
+    def hear(self, kind: type[M]) -> M:
+        """Return the next message of that kind; others are passed over."""
+        while True:
+            assert self._inbox.poll(PATIENCE_MS), f"no {kind.__name__}"
+            message = receive_from_inspector(self._inbox)
+            if isinstance(message, kind):
+                return message
+
+    def get_ready(self) -> Ready:
+        ready = self.hear(Ready)
+        assert self.hear(CameraState).state == "open"
+        self.order(Begin())
+        return ready
+
+    def fire(self, part: int) -> Captured:
+        self.order(Fire(part=part, cameras=("cam1",), deadline_us=SYSTEM_CLOCK.now_us() + AN_HOUR_US))
+        return self.hear(Captured)
+
+    def inspect(self, frame: Captured, recipe_hash: str) -> ViewResult:
+        self.order(
+            Inspect(
+                part=frame.part or 0,
+                camera="cam1",
+                open_no=frame.open_no,
+                frame_no=frame.frame_no,
+                deadline_us=SYSTEM_CLOCK.now_us() + AN_HOUR_US,
+                recipe_hash=recipe_hash,
+            )
+        )
+        return self.hear(ViewResult)
+
+    def answer(self, frame: Captured, outcome: Outcome, record: bytes = b"") -> None:
+        place = FrameOf(camera="cam1", open_no=frame.open_no, frame_no=frame.frame_no)
+        part = frame.part or 0
+        self.order(Answered(part=part, epoch=5, seq=part, outcome=outcome, frames=(place,), record=record))
+
+    def end(self) -> int:
+        return self.process.wait(PATIENCE_MS / 1000)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._context.destroy(linger=0)
+
+
+@pytest.fixture
+def line(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
+    """Return a maker of inspectors on the tiny bundle; each is gone at the end."""
+    made: list[Line] = []
+
+    def make(*module: str, bundle: Path = tiny_bundle, tree: dict[str, Any] | None = None, **camera: Any) -> Line:
+        settings = station(bundle, **{"height": 100, "width": 170, **camera})
+        settings = Station.model_validate({**settings.model_dump(), **(tree or {})})
+        made.append(Line(tmp_path, settings, module or ("-I", "-m", "edge.inspector.main")))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_day_of_an_inspector(line: Callable[..., Line], tmp_path: Path) -> None:
+    """Fired, inspected, kept, switched, reloaded, self-tested, stopped: one process, each answered once."""
+    one = line(tree={"archive": {"path": tmp_path / "kept", "pass_share": 1.0}})
+    ready = one.get_ready()
+
+    frame = one.fire(41)
+    assert (frame.part, frame.fault, frame.camera) == (41, None, "cam1")
+    told = one.inspect(frame, ready.recipe_hash)
+    assert told.reason is None, told.detail
+    assert told.brightness is not None
+    assert {"trigger", "capture", "wait", "classify"} <= told.timings_us.keys()
+    one.answer(frame, told.outcome, msgspec.json.encode(verdict(41, utc_us=SYSTEM_CLOCK.utc_us())))
+
+    one.order(TakeRecipe(recipe=json.dumps({"name": "r", "author": "a", "classes": {"rust": {}}}).encode()))
+    refused = one.hear(RecipeTaken)
+    assert (refused.recipe_hash, "rust" in refused.text) == ("", True)
+    strict = {"name": "r", "author": "a", "classes": {"bright": {"max_count": 0, "min_area_px": 5}}}
+    one.order(TakeRecipe(recipe=json.dumps(strict).encode()))
+    taken = one.hear(RecipeTaken)
+    assert taken.recipe_hash not in ("", ready.recipe_hash)
+    for hash_ in (ready.recipe_hash, taken.recipe_hash):
+        frame = one.fire(42)
+        assert one.inspect(frame, hash_).reason is None
+        one.answer(frame, told.outcome)
+    frame = one.fire(43)
+    assert one.inspect(frame, "0" * 64).reason is Reason.RECIPE
+    one.answer(frame, Outcome.UNKNOWN)
+
+    one.order(SelfTest())
+    tested = one.hear(SelfTested)
+    assert tested.passed, tested.text
+
+    one.order(TakeBundle(path=str(tmp_path), recipe=one.recipe()))
+    assert one.hear(BundleTaken).bundle_hash == ""
+    one.order(TakeBundle(path=str(one.settings.bundle.path), recipe=one.recipe()))
+    exchanged = one.hear(BundleTaken)
+    assert (exchanged.bundle_hash, exchanged.recipe_hash) == (ready.bundle_hash, ready.recipe_hash)
+    frame = one.fire(44)
+    assert one.inspect(frame, exchanged.recipe_hash).reason is None
+
+    one.order(Stop())
+    assert one.end() == 0
+    (kept,) = read_archive(tmp_path / "kept")
+    assert kept.verdict.part == 41
+
+
+def test_while_no_part_comes_it_proves_itself(line: Callable[..., Line]) -> None:
+    """Progress of no part, again and again."""
+    one = line()
+    one.get_ready()
+    for _ in range(2):
+        assert one.hear(Progress).stage == "probe"
+
+
+def test_a_start_that_fails_says_why_in_one_message(line: Callable[..., Line], tmp_path: Path) -> None:
+    """Then the process ends, with the error's own code."""
+    one = line(bundle=tmp_path)
+    failed = one.hear(Failed)
+    assert failed.exit_code == 3
+    assert str(tmp_path) in failed.text
+    assert one.end() == 3
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_lost_device_ends_the_process_with_its_own_code(line: Callable[..., Line], idle: bool) -> None:
+    """On a part or on a probe: no further call, the reason is told, and the part has no result."""
+    # Three calls of each of the four batch sizes are the warm-up; the second part or probe meets the loss.
+    one = line("-m", "tests.support.lost_device", "13")
+    ready = one.get_ready()
+    if not idle:
+        for part in (1, 2):
+            frame = one.fire(part)
+            one.order(
+                Inspect(
+                    part=part,
+                    camera="cam1",
+                    open_no=frame.open_no,
+                    frame_no=frame.frame_no,
+                    deadline_us=SYSTEM_CLOCK.now_us() + AN_HOUR_US,
+                    recipe_hash=ready.recipe_hash,
+                )
+            )
+    failed = one.hear(Failed)
+    assert (failed.exit_code, failed.text) == (DeviceLost.exit_code, "device 0: lost")
+    assert one.end() == DeviceLost.exit_code == 7
+
+
+def test_an_order_that_cannot_be_carried_out_ends_the_process(
+    line: Callable[..., Line], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A camera that does not exist is no part to skip: the process ends at once, with threads in the middle of work."""
+    one = line()
+    one.get_ready()
+    one.order(Inspect(part=1, camera="cam9", open_no=1, frame_no=1, deadline_us=AN_HOUR_US, recipe_hash=""))
+    assert one.end() == 1
+    assert "KeyError" in capfd.readouterr().err
+
+
+def test_a_trigger_for_a_camera_that_does_not_exist_ends_the_process(
+    line: Callable[..., Line], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The thread that hears the station fails as hard as the engine thread."""
+    one = line()
+    one.get_ready()
+    one.order(Fire(part=1, cameras=("cam9",), deadline_us=AN_HOUR_US))
+    assert one.end() == 1
+    assert "thread orders failed" in capfd.readouterr().err
