@@ -16,6 +16,8 @@ VENDORS = ("onnxruntime", "openvino", "torch")
         ("edge.station.daemon", (*VENDORS, "edge.inspector.cascade", "edge.inspector.camera")),
         ("edge.inspector.main", VENDORS),
         ("edge.client", (*VENDORS, "cv2", "pydantic")),
+        ("edge.control", (*VENDORS, "cv2", "pydantic")),
+        ("edge.ctl", (*VENDORS, "cv2")),
         ("edge.watch", VENDORS),
         ("edge.demo", VENDORS),
         ("edge.settings", (*VENDORS, "cv2", "zmq")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -363,3 +364,46 @@ def test_any_message_is_answered_once(message: list[bytes], control: Control, co
     assert isinstance(turned_away(control, asker), Refused)
     asker.close(0)
     assert control.receive() is None
+
+
+RUNS = itertools.count()
+steps = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 2), st.sampled_from(["answer", "keep", "not yet"])), max_size=12
+)
+
+
+@given(schedule=steps)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_trigger_is_carried_out_once(
+    schedule: list[tuple[str, int, str]], control: Control, connect: Connect
+) -> None:
+    """Whichever connection repeats it, before or after its answer: it comes through once, and all are told the same."""
+    run = next(RUNS)
+    askers = [connect() for _ in range(3)]
+    held: dict[str, Asked] = {}
+    parts: dict[str, int] = {}
+    for name, number, then in schedule:
+        id_ = f"{run}-{name}"
+        askers[number].send(frame_from_request(trigger(id_)))
+        assert control.socket.poll(PATIENCE_MS)
+        asked = control.receive()
+        assert (asked is not None) == (id_ not in parts)
+        if asked is None:
+            continue
+        if then == "not yet":
+            control.answer(asked, refused(Refusal.NOT_READY))
+            continue
+        parts[id_] = len(parts)
+        held[id_] = asked
+        if then == "answer":
+            control.answer(held.pop(id_), triggered(parts[id_]))
+    for id_, asked in held.items():
+        control.answer(asked, triggered(parts[id_]))
+    last = connect()
+    for id_, part in parts.items():
+        last.send(frame_from_request(trigger(id_)))
+        answer = turned_away(control, last)
+        assert isinstance(answer, Triggered)
+        assert (answer.id, answer.part) == (id_, part)
+    for asker in (*askers, last):
+        asker.close(0)
