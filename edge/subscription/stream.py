@@ -97,6 +97,8 @@ class Subscription:
         """The last heartbeat."""
         self.new = False
         """The station had no cursor of this name."""
+        self.refused: Refused | None = None
+        """Why nothing comes at present, if the station said so: its journal fails or is off, it is being stopped."""
         self._endpoints = results, control
         self._prefix = f"{station}/" if station else ""
         self._consumer, self._session = consumer, new_id()
@@ -164,8 +166,12 @@ class Subscription:
             if self.state in ("replaying", "live") and self.flush(1.0):
                 self._detach()
         finally:
-            self._close_sockets()
-            self._context.destroy(linger=0)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close as a kill would: what is not durably acknowledged comes again, the name is free when its lease ends."""
+        self._close_sockets()
+        self._context.destroy(linger=0)
 
     def __iter__(self) -> Self:
         return self
@@ -290,6 +296,7 @@ class Subscription:
             self._leased_us = answered.sent_us
             self._take_name(answer)
         elif isinstance(answer, Replayed) and self.state == "replaying":
+            self.refused = None
             self._take_page(answer, verdicts_from_payload(answer, answered.payload))
         elif isinstance(answer, Acknowledged):
             self._leased_us = answered.sent_us
@@ -301,6 +308,7 @@ class Subscription:
         elif refused.code is Refusal.UNKNOWN_EPOCH and isinstance(answered.request, Ack):
             self._cursor.unknown()
         elif refused.code in _FOR_NOW or (refused.code is Refusal.NAME_TAKEN and self._is_patient()):
+            self.refused = refused
             self._inquiry.ask_later(answered.request, _REFUSED_AGAIN_US)
         elif refused.code is Refusal.NAME_TAKEN:
             raise NameTaken(refused.code.value, refused.text)

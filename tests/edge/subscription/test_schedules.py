@@ -70,8 +70,7 @@ class Story:
         if self.random.random() < 0.3:
             self.consumer.close()
         else:
-            self.consumer._close_sockets()
-            self.consumer._context.destroy(linger=0)
+            self.consumer.abandon()
         cursor = self.station.journal.cursors.get("mes")
         place = (0, 0) if cursor is None else (cursor.epoch, cursor.seq)
         # What was delivered and is in no journal is nobody's any more; a sink keeps it or not.

@@ -37,13 +37,7 @@ def subscribe(station: StandIn) -> Iterator[Callable[..., Subscription]]:
 
     yield open_one
     for subscription in opened:
-        die(subscription)
-
-
-def die(subscription: Subscription) -> None:
-    """End as by SIGKILL: nothing is flushed or given back."""
-    subscription._close_sockets()
-    subscription._context.destroy(linger=0)
+        subscription.abandon()
 
 
 def given(subscription: Subscription, n: int) -> list[Delivered]:
@@ -146,6 +140,19 @@ def test_what_is_lost_and_not_journaled_yet_is_waited_for(
     found = given(subscription, 3)
     assert positions(found) == [(999, 1), (999, 2), (999, 3)]
     assert [one.live for one in found] == [False, True, True]
+
+
+def test_what_does_not_fit_the_buffers_is_fetched(
+    station: StandIn, subscribe: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer that looks away for thousands of verdicts loses none, and its memory is bounded."""
+    monkeypatch.setattr("edge.subscription.stream._VERDICTS_WAITING", 5)
+    subscription = subscribe()
+    go_live(subscription)
+    station.publish(5000)
+    replays = station.asked[Replay]
+    assert positions(given(subscription, 5000)) == station.positions
+    assert station.asked[Replay] > replays
 
 
 def test_a_verdict_that_comes_again_is_not_given(station: StandIn, subscribe: Callable[..., Subscription]) -> None:
@@ -273,7 +280,7 @@ def test_a_name_that_was_not_given_back_is_free_when_its_lease_ends(
     """A consumer that was killed can be started again at once: it waits."""
     first = subscribe()
     go_live(first)
-    die(first)
+    first.abandon()
     station.publish(2)
     second = subscribe()
     while not station.asked[Attach] > 1:
@@ -458,8 +465,11 @@ def test_a_journal_that_fails_is_waited_for(station: StandIn, subscribe: Callabl
     station.refuse[Replay] = Refusal.NOT_JOURNALED
     subscription = subscribe(origin="oldest")
     assert subscription.next(0.3) is None
+    assert subscription.refused is not None
+    assert subscription.refused.text == "as told"
     station.refuse.clear()
     assert positions(given(subscription, 1)) == station.positions
+    assert subscription.refused is None
 
 
 def test_what_is_refused_for_good_is_an_error(station: StandIn, subscribe: Callable[..., Subscription]) -> None:
