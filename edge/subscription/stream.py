@@ -295,9 +295,9 @@ class Subscription:
         elif isinstance(answer, Attached):
             self._leased_us = answered.sent_us
             self._take_name(answer)
-        elif isinstance(answer, Replayed) and self.state == "replaying":
+        elif isinstance(answer, Replayed) and self._sequence is not None and self.state == "replaying":
             self.refused = None
-            self._take_page(answer, verdicts_from_payload(answer, answered.payload))
+            self._take_page(self._sequence, answer, verdicts_from_payload(answer, answered.payload))
         elif isinstance(answer, Acknowledged):
             self._leased_us = answered.sent_us
             self._cursor.stored(answer)
@@ -336,8 +336,11 @@ class Subscription:
                 self._past.append(other)
         self._present, self._doubted = epoch, None
 
-    def _take_page(self, answer: Replayed, verdicts: tuple[Verdict, ...]) -> None:
-        for before, after in pairwise(verdicts):
+    def _take_page(self, sequence: Sequence, answer: Replayed, verdicts: tuple[Verdict, ...]) -> None:
+        places = [Position(verdict.epoch, verdict.seq) for verdict in verdicts]
+        if answer.missing is None and places and places[0].epoch == sequence.position.epoch:
+            places.insert(0, sequence.position)
+        for before, after in pairwise(places):
             if after.seq != before.seq + 1:
                 raise WireError(
                     f"replay goes from verdict {before.seq} to {after.seq}, expected no hole: do not use it"

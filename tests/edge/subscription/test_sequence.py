@@ -53,6 +53,20 @@ def test_a_number_that_is_given_anew_is_delivered_again() -> None:
     assert sequence.follows(B, 6)
 
 
+def test_an_epoch_may_begin_while_the_journal_fails() -> None:
+    """Live verdicts go on behind the position, though those of the last epoch were never proven."""
+    sequence = tentative(5, 6)
+    assert sequence.follows(B, 5)
+    assert not sequence.had(B, 5)
+    assert sequence.deliver_live(B, 5, journaled=False) == 3
+    assert sequence.position == Position(A, 4)
+    assert sequence.last_seq(B) == 5
+    sequence.prove(A, 6)
+    assert sequence.position == Position(A, 4)
+    sequence.prove(B, 5)
+    assert sequence.position == Position(B, 5)
+
+
 def test_what_was_journaled_before_the_crash_is_not_delivered_again() -> None:
     """Of three tentative verdicts the journal kept one."""
     sequence = tentative(5, 6, 7)

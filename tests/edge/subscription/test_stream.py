@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.errors import ConfigurationError, NameTaken, RequestRefused
+from edge.errors import ConfigurationError, NameTaken, RequestRefused, WireError
 from edge.requests import Ack, Attach, Refusal, Replay
 from edge.subscription import Delivered, Missed, Subscription
 from tests.support.records import verdict
@@ -477,6 +477,21 @@ def test_what_is_refused_for_good_is_an_error(station: StandIn, subscribe: Calla
     station.refuse[Replay] = Refusal.AHEAD
     with pytest.raises(RequestRefused, match="ahead"):
         subscribe().next(PATIENCE_S)
+
+
+@pytest.mark.parametrize("hole", [0, 2])
+def test_a_replay_with_a_hole_is_refused(
+    station: StandIn, subscribe: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch, hole: int
+) -> None:
+    """A station that leaves out a verdict without a word is not believed."""
+    subscription = subscribe()
+    go_live(subscription)
+    honest = station.journal.page
+    monkeypatch.setattr(station.journal, "page", lambda *asked: msgspec.structs.replace(honest(*asked), gap=None))
+    station.publish(4, lost=True)
+    del station.journal.records[hole]
+    with pytest.raises(WireError, match="hole"):
+        subscription.next(PATIENCE_S)
 
 
 def test_acknowledgements_go_in_batches(station: StandIn, subscribe: Callable[..., Subscription]) -> None:
