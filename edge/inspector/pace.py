@@ -14,7 +14,7 @@ from edge.inspector.backend import Engine, batch_for
 
 WINDOW = 200
 """Calls of one batch size that are remembered."""
-_TRIED_AGAIN_AFTER = 20
+_TRIED_AGAIN_AFTER = 5
 _WARM_UP_CALLS = 2
 
 
@@ -56,7 +56,7 @@ class PacedEngine:
         """
         Return how many of *n* rows one call can do within *left_us*, 0 when not even one.
 
-        A size that was refused twenty times in a row is tried once, since only a call can show that it has become
+        A size that was refused five times in a row is tried once, since only a call can show that it has become
         faster: a machine that once was slow would refuse for ever.
         """
         if left_us <= 0:
@@ -85,7 +85,9 @@ class _Times:
     @property
     def p99_us(self) -> int:
         count = len(self._by_length)
-        return self._by_length[-(-99 * count // 100) - 1] if count else 0
+        # With few calls the highest but one: a single stall of the machine would refuse its size a hundred calls long.
+        rank = min(-(-99 * count // 100), max(count - 1, 1))
+        return self._by_length[rank - 1] if count else 0
 
     def may_start(self, left_us: int) -> bool:
         fits = self.p99_us <= left_us or self._refused >= _TRIED_AGAIN_AFTER
