@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,8 +40,11 @@ _REMEMBERED = 20_000
 _IN_HAND = 1000
 # Messages that are answered here in one call: with the worst of them (64 KiB, wrong at the end) some ms.
 _AT_ONCE = 16
-# Per peer, above it libzmq stops reading from that one: requests of 1 KB at most, normally.
-_REQUESTS_WAITING = 200
+# Messages of one peer that are looked at in a second; more are read and dropped: they cannot stay where they are, see
+# _bound. Who means them asks again.
+_A_SECOND = 2000
+# Messages that are dropped in one call, some us each.
+_DROPPED = 200
 # Per peer; a page of a replay is 1 MiB (consumers.py), and who does not read may cost so many.
 _ANSWERS_WAITING = 64
 # A request over 64 KiB is told so; a peer that sends a part over this is cut off before it is held in memory.
@@ -81,6 +84,8 @@ class Control:
         self._clock = clock
         self._in_hand: dict[str, _InHand] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
+        self._second = 0
+        self._heard: Counter[bytes] = Counter()
         self.socket = _bound(context, endpoint)
 
     def receive(self) -> Asked | None:
@@ -90,10 +95,14 @@ class Control:
         What is malformed, of another version, or came before is answered here. Whoever calls this in a loop bounds the
         loop: valid requests can be a flood too. The socket stays readable while something waits.
         """
-        for _ in range(_AT_ONCE):
-            if not self.socket.poll(0):
+        looked_at = 0
+        for _ in range(_AT_ONCE + _DROPPED):
+            if looked_at == _AT_ONCE or not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
                 return None
             peer, body = _parts(self.socket.recv_multipart())
+            if self._is_flood(peer[0]):
+                continue
+            looked_at += 1
             if len(body) != 1:
                 self._refuse(peer, Unreadable("", Refusal.MALFORMED, f"{len(body)} parts: expected one, a JSON object"))
                 continue
@@ -126,6 +135,15 @@ class Control:
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
         self.socket.close(linger_ms)
+
+    def _is_flood(self, peer: bytes) -> bool:
+        """Count a message of *peer*; tell whether it has sent too many in this second."""
+        second = self._clock.now_us() // 1_000_000
+        if second != self._second:
+            self._second = second
+            self._heard.clear()
+        self._heard[peer] += 1
+        return self._heard[peer] > _A_SECOND
 
     def _is_new(self, peer: tuple[bytes, ...], request: AnyRequest) -> bool:
         """Note a request that comes for the first time; answer it when it is not to be carried out."""
@@ -185,7 +203,9 @@ def _used(request: AnyRequest) -> Unreadable:
 
 def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
     socket = context.socket(zmq.ROUTER)
-    socket.rcvhwm = _REQUESTS_WAITING
+    # No limit: libzmq 4.3.5 aborts the process when a peer reaches one and leaves while a heartbeat of either side is
+    # under way (zeromq/libzmq issues 3937, 4364, 4767).
+    socket.rcvhwm = 0
     socket.sndhwm = _ANSWERS_WAITING
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_PART)
     # An asker that comes back under its own routing id is heard at once, not when its old connection is found dead.

@@ -83,6 +83,9 @@ def _subscribed(publisher: zmq.Socket[bytes]) -> list[bytes]:
 def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:
     publisher = context.socket(zmq.XPUB)
     publisher.sndhwm = waiting
+    # Of subscriptions. No limit: libzmq 4.3.5 aborts the process when a peer reaches one and leaves while a heartbeat
+    # of either side is under way (zeromq/libzmq issues 3937, 4364, 4767).
+    publisher.rcvhwm = 0
     # Tell each new subscription, also to a topic that has a reader already: it is answered by a heartbeat.
     publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
     # A reader that vanished without a word is dropped instead of buffered for ever.

@@ -221,7 +221,7 @@ def test_limits_are_the_code_s() -> None:
         f"{LARGEST_REQUEST // 1024} KiB at most",
         f"{control._LARGEST_PART} bytes a part",
         f"{control._ANSWERS_WAITING} messages an asker",
-        f"{control._REQUESTS_WAITING} messages an asker",
+        f"of one connection {control._A_SECOND} messages a second",
         f"the last {control._REMEMBERED} ids",
         f"renew it for {LEASE_S:g} s",
         f"at most {MOST_CONSUMERS} names",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -317,6 +319,52 @@ def test_flood_that_reads_no_answer_keeps_nobody_out(control: Control, connect: 
     for _ in range(2000):
         hostile.send(b"flood", zmq.DONTWAIT) if hostile.poll(0, zmq.POLLOUT) else control.receive()
     assert carried_out(control, asker, trigger("a"), triggered(1)).id == "a"
+
+
+def test_flood_is_dropped_and_others_are_served(control: Control, connect: Connect, clock: FakeClock) -> None:
+    """A peer is heard so many times a second, others in their turn, and it again in the next second."""
+    hostile, asker = connect(), connect()
+    hostile.sndhwm = 0
+    for _ in range(module._A_SECOND + 1000):
+        hostile.send(b"flood")
+    assert carried_out(control, asker, trigger("a"), triggered(1)).id == "a"
+    while control.socket.poll(300):
+        assert control.receive() is None
+    hostile.send(b"flood")
+    assert control.socket.poll(PATIENCE_MS)
+    assert control.receive() is None
+    assert not control.socket.poll(0)
+    assert carried_out(control, asker, trigger("b"), triggered(2)).id == "b"
+    while hostile.poll(100):
+        hostile.recv_multipart()
+    clock.us += 1_000_000
+    hostile.send(b"flood")
+    assert isinstance(turned_away(control, hostile), Refused)
+
+
+def test_flooding_peer_that_leaves_does_not_end_the_process(tmp_path: Path) -> None:
+    """With a limit on what waits libzmq aborts here, when it reads a peer's heartbeat after that peer's end."""
+    code = f"""
+import socket, zmq
+from edge.clock import SYSTEM_CLOCK
+from edge.station.control import Control
+context = zmq.Context()
+control = Control(context, "ipc://{tmp_path}/flood", SYSTEM_CLOCK)
+hostile = socket.socket(socket.AF_UNIX)
+hostile.connect("{tmp_path}/flood")
+hostile.sendall(b"\\xff" + bytes(8) + b"\\x7f" + bytes([3, 1]) + b"NULL".ljust(52, bytes(1)))
+hostile.recv(64, socket.MSG_WAITALL)
+ready = b"\\5READY" + b"\\x0bSocket-Type" + bytes([0, 0, 0, 6]) + b"DEALER"
+flood = (bytes([0, 5]) + b"hello") * 5 + bytes([4, 7]) + b"\\4PING" + bytes(2)
+hostile.sendall(bytes([4, len(ready)]) + ready + flood * 300)
+control.socket.poll(10_000)
+hostile.close()
+while control.socket.poll(300):
+    control.receive()
+context.destroy(0)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_answer_to_a_peer_that_has_gone_costs_nothing(control: Control, connect: Connect) -> None:
