@@ -49,7 +49,6 @@ _REQUESTS_A_CYCLE = 32
 _ANSWER_WAIT_US = 1_000_000
 # Names of parts that are known to have been triggered: hours of a fast line.
 _NAMES_KEPT = 20_000
-_ASKABLE = (Mode.PRODUCTION, Mode.CHALLENGE, Mode.GAUGE, Mode.SIMULATED)
 
 
 class Desk:
@@ -167,9 +166,6 @@ class Desk:
         """Return why no part is opened, None when one is."""
         if self.stopping:
             return Refusal.STOPPING, "the station is being stopped; repeat it when it runs again"
-        if request.mode not in _ASKABLE:
-            expected = ", ".join(mode.value for mode in _ASKABLE)
-            return Refusal.MALFORMED, f"mode = {request.mode.value}: expected one of {expected}"
         fault = self._fault_of_cameras(request.cameras)
         if fault is not None:
             return fault
@@ -191,8 +187,6 @@ class Desk:
                 return Refusal.UNKNOWN_CAMERA, f"camera '{name}': expected one of {', '.join(known)}"
             if name not in fired:
                 return Refusal.NOT_TRIGGERED, f"camera '{name}': its trigger is not {SOFTWARE}; leave it out"
-        if len(set(asked)) != len(asked):
-            return Refusal.MALFORMED, f"cameras = {', '.join(asked)}: one is named twice; name each once"
         return None
 
     def _note_counter(self, request: Trigger) -> None:
@@ -216,7 +210,7 @@ class Desk:
 
     def _count(self, line: str, mode: Mode, n: int = 1) -> None:
         shift = shift_from_utc(self._clock.utc_us(), self._station.shifts)
-        self._journal.count(shift, mode if mode in _ASKABLE else Mode.PRODUCTION, line, n)
+        self._journal.count(shift, mode, line, n)
 
     # ---- consumers -------------------------------------------------------------------------------------------
 

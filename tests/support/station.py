@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.inspector.link import CameraState, Captured, Ready, ToInspector, ToStation, ViewResult
@@ -219,20 +219,21 @@ class Bench:
     def __init__(
         self,
         *,
-        cameras: Sequence[str | dict[str, object]] = ("cam1",),
+        cameras: Sequence[str | Mapping[str, object]] = ("cam1",),
         once: bool = False,
         trigger: str = "free-run",
         journal: Records | None = None,
         folder: Path | None = None,
+        reserve_ms: int = 0,
         **settings: object,
     ) -> None:
-        given: list[dict[str, object]] = [{"name": c} if isinstance(c, str) else c for c in cameras]
+        given: list[Mapping[str, object]] = [{"name": c} if isinstance(c, str) else c for c in cameras]
         sources = [{"source": {"kind": "synthetic"}, "trigger": trigger, **camera} for camera in given]
         tree = {
             "station": "line1",
             "cameras": sources,
             "budget_ms": 100,
-            "journal": {"commit_reserve_ms": 0},
+            "journal": {"commit_reserve_ms": reserve_ms},
             **settings,
         }
         self.dues: list[int] = []

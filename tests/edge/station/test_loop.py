@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from edge.errors import BundleError, CameraError
 from edge.inspector.link import Answered, Begin, Failed, Inspect
-from edge.records import Outcome, Reason
+from edge.records import Alarm, Outcome, Reason
+from edge.requests import Pause, Triggered
+from edge.station.nojournal import NoJournal
 from edge.station.publisher import Topics
-from tests.support.station import Bench
+from tests.support.station import Bench, MemoryJournal
 
 
 def _answers(bench: Bench) -> list[tuple[int, Outcome, Reason | None]]:
@@ -358,3 +363,172 @@ def test_the_inspectors_own_reason_is_told_not_its_exit_code() -> None:
     bench.supervisor.start_at_us = None
     bench.loop.cycle()
     assert bench.publisher.statuses[-1].detail == "as told"
+
+
+# ---- what changes without a message ---------------------------------------------------------------------------------
+
+
+class KeptJournal:
+    """A journal that is none of NoJournal's kind, as the real one: it can fail, and say so."""
+
+    def __init__(self) -> None:
+        self.kept = MemoryJournal()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kept, name)
+
+
+def _with_journal() -> tuple[Bench, MemoryJournal]:
+    journal: Any = KeptJournal()
+    bench = Bench(journal=journal)
+    bench.get_ready()
+    return bench, journal.kept
+
+
+def test_a_failing_journal_is_an_alarm_and_verdicts_go_on() -> None:
+    """They say that they are not kept; when it is written again the alarm is over, without a restart."""
+    bench, journal = _with_journal()
+    assert bench.publisher.statuses[-1].alarms == ()
+    journal.held = True
+    journal.failing = journal.alarm = "disk full"
+    bench.hear(bench.captured(1))
+    bench.hear(bench.result(1))
+    status = bench.publisher.statuses[-1]
+    assert (status.alarms, status.ready) == ((Alarm.JOURNAL_FAILING,), True)
+    assert [(v.outcome, v.journaled) for v in bench.publisher.verdicts] == [(Outcome.PASS, False)]
+    journal.held = False
+    journal.failing = journal.alarm = ""
+    bench.hear(bench.captured(2))
+    bench.hear(bench.result(2))
+    assert bench.publisher.statuses[-1].alarms == ()
+    assert bench.publisher.verdicts[-1].journaled
+    assert [a.event.value for a in bench.publisher.audits] == ["journal_failing", "journal_recovered"]
+    assert bench.publisher.audits[0].detail == "disk full"
+
+
+def test_a_fault_of_the_journal_is_told_once_though_its_words_change() -> None:
+    """A new reason is in the heartbeat's alarm already."""
+    bench, journal = _with_journal()
+    for alarm in ("disk full", "disk full: 2 verdicts wait", ""):
+        journal.alarm = alarm
+        bench.loop.cycle()
+    assert [a.event.value for a in bench.publisher.audits] == ["journal_failing", "journal_recovered"]
+
+
+def test_a_journal_that_was_set_aside_is_an_alarm_from_the_start(tmp_path: Path) -> None:
+    """Inspection goes on; where the damaged one lies is told."""
+    journal = MemoryJournal()
+    journal.set_aside = tmp_path / "journal.damaged"
+    bench = Bench(journal=journal)
+    assert "journal.damaged" in bench.publisher.audits[0].detail
+    bench.get_ready()
+    assert Alarm.JOURNAL_SET_ASIDE in bench.publisher.statuses[-1].alarms
+
+
+def test_without_a_journal_every_verdict_says_so() -> None:
+    """It leaves at once; the alarm says that nothing can be replayed; a trigger is answered as not kept."""
+    journal = NoJournal()
+    bench = Bench(journal=journal, trigger="software")
+    bench.get_ready()
+    [answer] = bench.ask(bench.trigger("a"))
+    assert isinstance(answer, Triggered)
+    assert not answer.journaled
+    bench.hear(bench.captured(1, part=1))
+    bench.hear(bench.result(1))
+    assert [(v.seq, v.outcome, v.journaled) for v in bench.publisher.verdicts] == [(1, Outcome.PASS, False)]
+    assert bench.publisher.statuses[-1].alarms == (Alarm.JOURNAL_OFF,)
+    assert bench.publisher.statuses[-1].journaled_seq == 0
+    journal.close(clean=True)
+
+
+def test_each_run_without_a_journal_is_another_epoch() -> None:
+    """Positions of two runs are never taken for one sequence."""
+    journals = [NoJournal() for _ in range(3)]
+    assert len({journal.epoch for journal in journals}) == 3
+    assert all(0 < journal.epoch < 2**48 for journal in journals)
+    for journal in journals:
+        journal.close(clean=False)
+
+
+def test_a_silent_camera_withdraws_ready_until_it_speaks() -> None:
+    """It is told once; parts of the others go on."""
+    bench = Bench(cameras=({"name": "cam1", "expect_every_ms": 50}, {"name": "cam2"}))
+    bench.get_ready()
+    bench.after(49)
+    assert bench.publisher.statuses[-1].ready
+    bench.after(1)
+    status = bench.publisher.statuses[-1]
+    assert (status.state, status.detail) == ("degraded", "camera cam1 reports nothing")
+    assert Alarm.CAMERA_SILENT in status.alarms
+    bench.after(50)
+    bench.hear(bench.captured(1, camera="cam2"))
+    bench.hear(bench.result(1, camera="cam2"))
+    assert [v.outcome for v in bench.publisher.verdicts] == [Outcome.PASS]
+    bench.hear(bench.captured(1))
+    assert bench.publisher.statuses[-1].ready
+    assert [a.event.value for a in bench.publisher.audits] == ["camera_silent"]
+
+
+@pytest.mark.parametrize("state", ["paused", "unheard", "silent", "stopping", "lost"])
+def test_the_loop_does_not_spin(state: str) -> None:
+    """Whatever goes on, what is due is done once: the next thing lies ahead."""
+    bench = Bench(
+        cameras=({"name": "cam1", "expect_every_ms": 50},),
+        replay={"start": "first-subscriber" if state == "unheard" else "immediately"},
+        hang_s=3600,
+    )
+    bench.get_ready()
+    if state == "paused":
+        bench.ask(Pause(version=1, id="p", role="fitter", reason="belt", minutes=60))
+    if state == "stopping":
+        bench.loop.stop_requested = True
+    if state == "lost":
+        bench.supervisor.die(-9)
+    for _ in range(20):
+        bench.after(61)
+        for _ in range(2):  # One to begin what is due, one to sleep.
+            bench.loop.cycle()
+        assert bench.dues[-1] > bench.clock.now_us()
+
+
+def test_parts_that_passed_while_a_camera_was_closed_are_unseen() -> None:
+    """Its own count went on: three parts without a verdict, in the ledger and on the audit topic."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    bench.hear(bench.camera("cam1", "failed", "unplugged"), bench.camera("cam1", "open", counts=True))
+    bench.hear(bench.captured(5, open_no=2))
+    [row] = bench.journal.ledger.rows(0)
+    assert (row.triggers, row.unseen) == (2, 3)
+    assert [a.event.value for a in bench.publisher.audits] == ["camera_lost", "unseen"]
+
+
+def test_the_sequence_goes_on_where_the_journal_ended() -> None:
+    """Numbers of parts and verdicts, in the epoch that it continues; the heartbeat has the last from the start."""
+    journal = MemoryJournal()
+    journal.epoch, journal.part, journal.seq = 5, 70, 60
+    bench = Bench(journal=journal)
+    bench.get_ready()
+    status = bench.publisher.statuses[-1]
+    assert (status.epoch, status.seq, status.triggers) == (5, 60, 0)
+    bench.hear(bench.captured(1))
+    bench.hear(bench.result(71))
+    assert [(v.epoch, v.seq, v.part) for v in bench.publisher.verdicts] == [(5, 61, 71)]
+
+
+def test_a_station_that_is_stopped_gives_away_what_waits_for_the_journal() -> None:
+    """Nothing that was decided is kept back; who asked is answered."""
+    bench = Bench(trigger="software")
+    bench.get_ready()
+    journal = bench.journal
+    assert isinstance(journal, MemoryJournal)
+    assert journal.durable == journal._tickets
+    journal.held = True
+    assert bench.ask(bench.trigger("a")) == []
+    bench.loop.stop_requested = True
+    bench.supervisor.die(0)
+    bench.loop.run()
+    assert [(v.part, v.reason, v.journaled) for v in bench.publisher.verdicts] == [(1, Reason.STOPPED, False)]
+    [answer] = bench.control.answers
+    assert isinstance(answer, Triggered)
+    assert not answer.journaled
