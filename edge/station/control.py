@@ -100,7 +100,7 @@ class Control:
             if looked_at == _AT_ONCE or not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
                 return None
             peer, body = _parts(self.socket.recv_multipart())
-            if self._is_flood(peer[0]):
+            if self._is_flood(peer[0], sum(len(part) for part in body)):
                 continue
             looked_at += 1
             if len(body) != 1:
@@ -136,13 +136,13 @@ class Control:
         """Close; what still waits for a peer is given so long."""
         self.socket.close(linger_ms)
 
-    def _is_flood(self, peer: bytes) -> bool:
-        """Count a message of *peer*; tell whether it has sent too many in this second."""
+    def _is_flood(self, peer: bytes, size: int) -> bool:
+        """Count a message of *peer*, a large one for several; tell whether it has sent too many in this second."""
         second = self._clock.now_us() // 1_000_000
         if second != self._second:
             self._second = second
             self._heard.clear()
-        self._heard[peer] += 1
+        self._heard[peer] += 1 + size // 1024
         return self._heard[peer] > _A_SECOND
 
     def _is_new(self, peer: tuple[bytes, ...], request: AnyRequest) -> bool:
