@@ -97,7 +97,7 @@ class Control:
         """
         looked_at = 0
         for _ in range(_AT_ONCE + _DROPPED):
-            if looked_at == _AT_ONCE or not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            if looked_at == _AT_ONCE or not self.socket.poll(0):
                 return None
             peer, body = _parts(self.socket.recv_multipart())
             if self._is_flood(peer[0], sum(len(part) for part in body)):
