@@ -206,9 +206,11 @@ class PartsSettings(Strict):
     join: Literal["each", "tag", "counter", "time"] = Field(
         "each",
         description="which frames of several cameras show the same part: none (each is a part); those of one tag; of "
-        "one number; of one moment. Cameras fired by a request need none of it",
+        "one number that is the camera's own; of one moment. Cameras fired by a request need none of it",
     )
-    window_ms: int = Field(20, ge=1, le=60_000, description="a view that comes later than this is missing")
+    window_ms: int = Field(
+        20, ge=1, le=60_000, description="a view that comes later is missing; below the parts' distance"
+    )
     debounce_ms: int = Field(0, ge=0, le=60_000, description="a trigger so soon after the last is the same one")
     min_interval_ms: int = Field(0, ge=0, le=60_000, description="a trigger so soon after the last is an overrun")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ _UNITS = {
     "height": "px",
     "width": "px",
     "_bytes": "bytes",
+    "_mb": "MB",
+    "_days": "days",
     "_hz": "1/s",
     "_ms": "ms",
     "_s": "s",
@@ -52,11 +55,21 @@ def _sections() -> Iterator[str]:
     for source in _models(CameraSettings.model_fields["source"].annotation):
         kind = get_args(source.model_fields["kind"].annotation)[0]
         yield _section(f"Source `{kind}`", source, f'`[cameras.source]` with `kind = "{kind}"`')
-    for name in ("bundle", "backend", "endpoints", "replay"):
-        yield _section(name.capitalize(), _models(Station.model_fields[name].annotation)[0], f"`[{name}]`")
+    for name, model in _tables_of(CameraSettings):
+        yield _section(f"{name.capitalize()} of a camera", model, f"`[cameras.{name}]`")
+    for name, model in _tables_of(Station):
+        yield _section(name.capitalize(), model, f"`[{name}]`")
     yield _section("Recipe", ClassRecipe, "`[recipe.<class>]`, for instance `[recipe.pits]`")
     flags = {name: field for name, field in Daemon.model_fields.items() if name not in Station.model_fields}
     yield _table("Flags only", "", "of `edge-inspectd`, not in the file", flags)
+
+
+def _tables_of(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the keys of *model* that are a table of one kind."""
+    for name, field in model.model_fields.items():
+        models = _models(field.annotation)
+        if len(models) == 1:
+            yield name, models[0]
 
 
 def _section(title: str, model: type[BaseModel], where: str) -> str:
@@ -92,7 +105,8 @@ def _one_type(choice: Any) -> str:
         values = ", ".join(f"`{value}`" for value in get_args(choice))
         return f"one of {values}" if "," in values else values
     if get_origin(choice) is tuple:
-        return "list of tables"
+        of = get_args(choice)[0]
+        return "list of tables" if _is_model(of) else "list of text"
     if get_origin(choice) is dict or _is_model(choice):
         return "table"
     return _TYPES[choice]
@@ -112,6 +126,8 @@ def _default(field: FieldInfo) -> str:
         return "see below"
     if isinstance(default, Path):
         return "the bundle that ships"
+    if isinstance(default, tuple):
+        return f"`{json.dumps(default)}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

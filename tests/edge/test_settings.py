@@ -10,7 +10,7 @@ import pytest
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
-from edge.settings import Daemon, Station, read_toml
+from edge.settings import Daemon, Station, read_toml, state_dir_of
 from edge.station.daemon import main
 
 GOOD = """
@@ -113,6 +113,34 @@ def changed(file: Path, old: str, new: str) -> list[str]:
         pytest.param(
             'kind = "synthetic"', 'kind = "opencv", device = 0, exposure = nan', ["exposure", "nan"], id="exposure"
         ),
+        pytest.param('"line1"\n', '"line1"\nshifts = ["24:00"]\n', ["shifts.0", "24:00"], id="no time of day"),
+        pytest.param('"line1"\n', '"line1"\nshifts = ["6:00"]\n', ["shifts.0", "6:00"], id="half a time of day"),
+        pytest.param('"line1"\n', '"line1"\nshifts = []\n', ["shifts", "[]"], id="no shift"),
+        pytest.param(
+            '"line1"\n', '"line1"\nselftest_every_s = 5\n', ["selftest_every_s", "5", "10"], id="self-test too often"
+        ),
+        pytest.param("[bundle]", '[parts]\njoin = "size"\n[bundle]', ["parts.join", "size", "counter"], id="join"),
+        pytest.param("[bundle]", "[parts]\nwindow_ms = 0\n[bundle]", ["parts.window_ms", "0", "1"], id="no window"),
+        pytest.param(
+            "[bundle]", "[parts]\ndebounce_ms = -1\n[bundle]", ["parts.debounce_ms", "-1", "0"], id="time runs on"
+        ),
+        pytest.param("[bundle]", '[journal]\nsync = "fast"\n[bundle]', ["journal.sync", "fast", "full"], id="sync"),
+        pytest.param("[bundle]", "[journal]\nkeep_days = 0\n[bundle]", ["journal.keep_days", "0"], id="keeps nothing"),
+        pytest.param(
+            "[bundle]", "[archive]\npass_share = 1.5\n[bundle]", ["archive.pass_share", "1.5", "1"], id="share"
+        ),
+        pytest.param(
+            'results = "tcp://127.0.0.1:6001"', 'control = "tcp://*:1"', ["endpoints.control", "this machine"], id="ctl"
+        ),
+        pytest.param("height = 100", 'trigger = "plc"', ["trigger", "plc", "software", "camera"], id="trigger"),
+        pytest.param("height = 100", "expect_every_ms = 0", ["expect_every_ms", "0", "1"], id="expects at once"),
+        pytest.param(
+            "height = 100",
+            "drift = { brightness_low = 90, brightness_high = 90 }",
+            ["cameras.0.drift", "brightness_low = 90 below brightness_high = 90"],
+            id="no brightness is right",
+        ),
+        pytest.param("height = 100", "drift = { sharpness_low = nan }", ["sharpness_low", "nan"], id="sharpness"),
     ],
 )
 def test_a_bad_value_is_told_with_file_key_and_value(
@@ -287,6 +315,21 @@ def test_a_source_with_a_time_of_its_own_is_paced(source: dict[str, Any], paced:
     assert station(cameras=[{"name": "cam1", "source": source}]).cameras[0].paced is paced
 
 
+def test_the_state_directory_is_the_settings_then_the_services_then_the_users(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first of several that the service manager names; without any, a folder of this station under home."""
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_dir_of(station()) == tmp_path / ".local" / "state" / "edge-inspect" / "line1"
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert state_dir_of(station()) == Path("/state/edge-inspect/line1")
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/one:/var/lib/two")
+    assert state_dir_of(station()) == Path("/var/lib/one")
+    assert state_dir_of(station(state_dir="here")) == Path("here")
+
+
 def test_the_tree_survives_as_json() -> None:
     """The inspector is told the station's settings as JSON: nothing may be lost on the way."""
     before = station(
@@ -294,7 +337,11 @@ def test_the_tree_survives_as_json() -> None:
             {"name": "a", "source": {"kind": "opencv", "device": "0"}},
             {"name": "b", "source": {"kind": "opencv", "device": 0}, "mm_per_px": 0.1},
             {"name": "c", "source": {"kind": "replay", "path": "x"}, "convert_to": "mono8"},
+            {"name": "d", "source": {"kind": "synthetic"}, "trigger": "software", "drift": {"sharpness_low": 3.5}},
         ],
+        parts={"join": "tag", "window_ms": 7},
+        shifts=["05:30"],
+        state_dir="/state",
         recipe={"pits": {"gate": 0.3}},
     )
     assert Station.model_validate_json(before.model_dump_json()) == before

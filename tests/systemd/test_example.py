@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edge.settings import (
     CameraSettings,
     ClassRecipe,
+    DriftLimits,
     OpenCVSource,
     ReplaySource,
     Station,
@@ -55,8 +56,12 @@ def test_every_key_of_the_tree_is_shown(uncommented: dict[str, Any]) -> None:
     assert set(uncommented) == set(Station.model_fields)
     assert set().union(*cameras) == set(CameraSettings.model_fields)
     assert set().union(*recipes) == set(ClassRecipe.model_fields)
-    for table in ("backend", "bundle", "endpoints", "replay"):
-        assert set(uncommented[table]) == set(type(Station.model_fields[table].default).model_fields)
+    defaults = {name: field.default for name, field in Station.model_fields.items()}
+    tables = {name: default for name, default in defaults.items() if isinstance(default, BaseModel)}
+    assert {"parts", "journal", "archive", "endpoints"} <= set(tables)
+    for name, table in tables.items():
+        assert set(uncommented[name]) == set(type(table).model_fields)
+    assert set().union(*(camera.get("drift", {}) for camera in cameras)) == set(DriftLimits.model_fields)
     for camera in cameras:
         source = camera["source"]
         assert set(source) == set(SOURCES[source["kind"]].model_fields)
