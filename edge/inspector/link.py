@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 import zmq
 
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, WireError
 from edge.records import CameraStateName, Defect, MaskReference, Outcome, Reason
 from edge.wire import Encoding
 
@@ -257,7 +257,16 @@ def send(socket: zmq.Socket[bytes], message: ToStation | ToInspector, flags: int
 
 
 def receive_from_inspector(socket: zmq.Socket[bytes]) -> ToStation:
-    message: ToStation = _to_station.decode(socket.recv(zmq.NOBLOCK))
+    """
+    Return the message that waits.
+
+    Raises:
+        WireError: it is none of ours.
+    """
+    try:
+        message: ToStation = _to_station.decode(socket.recv(zmq.NOBLOCK))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"the inspector speaks another version: {error}") from error
     return message
 
 

@@ -36,6 +36,8 @@ class PicturePublisher(threading.Thread):
         self._socket = context.socket(zmq.PUB)
         self._socket.linger = 0
         self._socket.sndhwm = _HIGH_WATER
+        # With a limit libzmq 4.3.5 can abort the process when a peer goes (edge/station/control.py).
+        self._socket.rcvhwm = 0
         bind(self._socket, "pictures", endpoint)
 
     def offer(self, header: PictureHeader, picture: NDArray[np.uint8]) -> None:

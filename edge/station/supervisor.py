@@ -14,6 +14,7 @@ import msgspec
 import zmq
 
 from edge.clock import Clock
+from edge.errors import WireError
 from edge.inspector.link import (
     CameraState,
     Captured,
@@ -132,8 +133,8 @@ class Supervisor:
             return None
         try:
             message = receive_from_inspector(self.inbox)
-        except msgspec.DecodeError as error:
-            log.error("inspector %d speaks another version (%s); it is replaced", self.number, error)
+        except WireError as error:
+            log.error("inspector %d is replaced: %s", self.number, error)
             self.kill()
             return None
         # A camera's thread lives on beside a hung engine: only the engine thread's word is a sign of life.

@@ -57,8 +57,6 @@ _REFUSED_AGAIN_US = 500_000
 # A predecessor that died without detaching has the name until its lease ends; leases are looked at in whole seconds.
 _PATIENCE_US = _LEASE_US + 2_000_000
 _TICK_MS = 50
-# Seconds of a fast line. What does not fit is dropped by libzmq, found missing, and replayed.
-_VERDICTS_WAITING = 10_000
 _PAST_EPOCHS = 64
 # The station will do it later.
 _FOR_NOW = {Refusal.NOT_JOURNALED, Refusal.NOT_READY, Refusal.BUSY, Refusal.STOPPING}
@@ -67,6 +65,8 @@ _FOR_NOW = {Refusal.NOT_JOURNALED, Refusal.NOT_READY, Refusal.BUSY, Refusal.STOP
 class Subscription:
     """
     One named consumer of one station; one process at a time has a name.
+
+    Verdicts that come while nobody calls ``next()`` wait in memory, some 2 KB each.
 
     Args:
         results, control: the station's endpoints; it need not be there yet.
@@ -458,7 +458,8 @@ class Subscription:
 
 def _subscribed(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, prefix: str) -> zmq.Socket[bytes]:
     socket = context.socket(zmq.SUB)
-    socket.rcvhwm = _VERDICTS_WAITING
+    # No limit: with one libzmq 4.3.5 can abort the process when the station goes (edge/station/control.py).
+    socket.rcvhwm = 0
     for kind in ("verdict", "status"):  # The status last: its answer proves both.
         socket.subscribe(f"{kind}/{prefix}")
     try:
