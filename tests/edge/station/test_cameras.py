@@ -126,7 +126,7 @@ def test_a_gap_too_large_for_verdicts_is_not_balanced(ahead: int, state_: str) -
 
 
 @pytest.mark.parametrize("changes", [{"open_no": 2}, {"inspector": 2}])
-def test_parts_that_pass_while_a_camera_is_closed_are_unseen(changes: dict[str, int]) -> None:
+def test_parts_that_pass_while_a_camera_is_closed_are_unseen(changes: dict[str, Any]) -> None:
     """Its own count goes on: three parts have no verdict, and the count is not balanced."""
     one = cameras()
     one.note(state("open"), 0)

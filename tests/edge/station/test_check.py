@@ -77,6 +77,46 @@ def test_a_replay_of_nothing_is_refused(tiny_bundle: Path, tmp_path: Path) -> No
         checked(tiny_bundle, {"kind": "replay", "path": tmp_path / "nowhere"})
 
 
+def test_journal_and_recipes_are_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Where the journal will lie, and each recipe of the folder with its author; nothing is made."""
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    (recipes / "steel-a.toml").write_text('name = "steel-a"\nauthor = "Q. Engineer"\n')
+    said = checked(tiny_bundle, STRIP, state_dir=tmp_path / "state" / "line1", recipes=recipes)
+    # The console wraps long paths.
+    assert "journal" in said
+    assert "line1,normal" in "".join(said.split())
+    assert "recipe   steel-a by Q. Engineer" in said
+    assert not (tmp_path / "state").exists()
+    assert "journal  none" in checked(tiny_bundle, STRIP, journal={"sync": "off"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('name = "a"\nauthor = "x"\n[classes.nothing]\n', r"recipe\.nothing'.*no such class"),
+        ('name = "a"\nauthor = "x"\n[classes.bright]\ngate = 7\n', r"recipe\.bright\.gate' = 7"),
+        ('name = "b"\nauthor = "x"\n', r"a\.toml: key 'name' = 'b'"),
+    ],
+)
+def test_a_recipe_of_the_folder_that_cannot_be_used_is_refused(
+    tiny_bundle: Path, tmp_path: Path, text: str, told: str
+) -> None:
+    """Before somebody asks for it beside the running line."""
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=told):
+        checked(tiny_bundle, STRIP, recipes=tmp_path)
+
+
+def test_folders_that_cannot_be_used_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Key and path."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"'state_dir'.*file.*cannot be written"):
+        checked(tiny_bundle, STRIP, state_dir=tmp_path / "file" / "line1")
+    with pytest.raises(ConfigurationError, match=r"'recipes'.*nowhere.*no such folder"):
+        checked(tiny_bundle, STRIP, recipes=tmp_path / "nowhere")
+
+
 def test_a_backend_that_is_not_installed_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its package is looked for, not imported."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

@@ -69,7 +69,7 @@ def test_a_jump_is_told_where_it_cannot_be_counted(frame_no: int, counted: int) 
 
 
 @pytest.mark.parametrize("changes", [{"open_no": 2}, {"inspector": 2}])
-def test_numbers_of_two_opens_are_not_compared(changes: dict[str, int]) -> None:
+def test_numbers_of_two_opens_are_not_compared(changes: dict[str, Any]) -> None:
     """Neither of one inspector nor of two."""
     assert missing(captured(7), captured(20, **changes)) == Gap(())
 

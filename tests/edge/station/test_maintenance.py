@@ -15,8 +15,10 @@ from tests.support.station import FakeClock, RecordingNotifier, RecordingPublish
 class Line:
     def __init__(self) -> None:
         self.clock, self.publisher = FakeClock(), RecordingPublisher()
-        pieces: Any = (self.publisher, RecordingNotifier())
-        self.maintenance = Maintenance(self.clock, Reporter(Identity("line1", 1), *pieces, self.clock, None))
+        publisher: Any = self.publisher
+        notifier: Any = RecordingNotifier()
+        reporter = Reporter(Identity("line1", 1), publisher, notifier, self.clock, watchdog_s=None)
+        self.maintenance = Maintenance(self.clock, reporter)
 
     def ask(self, minutes: float) -> str:
         return self.maintenance.ask(Pause(version=1, id="a", role="fitter", reason="new belt", minutes=minutes))

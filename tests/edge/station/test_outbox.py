@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from edge.records import MaskHeader, Verdict
 from edge.station.outbox import Outbox, Waiting
 from tests.support import records
@@ -40,7 +42,7 @@ class Box:
         self.outbox.put(
             Waiting(
                 verdict=records.verdict(seq, journaled=True),
-                masks=tuple(records.mask(seq, records.np.eye(3, dtype="uint8")) for _ in range(masks)),
+                masks=tuple(records.mask(seq, np.eye(3, dtype=np.uint8)) for _ in range(masks)),
                 ticket=seq,
                 queued_us=self.clock.now_us(),
                 due_us=self.clock.now_us() + due_in_us,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.inspector.link import Answered, Discard, Fire, Inspect, Progress
+from edge.inspector.link import Answered, Discard, Fire, Inspect, Progress, ToInspector
 from edge.records import Mode, Outcome, Reason
 from edge.requests import Triggered
 from edge.station.entries import TriggerEntry
@@ -511,8 +511,13 @@ def test_a_trigger_is_written_down_before_the_camera_is_told() -> None:
     """At the moment of the order the journal has it."""
     bench = fired()
     seen: list[int] = []
-    order = bench.loop._registrar._order
-    bench.loop._registrar._order = lambda message: seen.append(bench.journal.part) or order(message)  # type: ignore[func-returns-value]
+    send = bench.loop._registrar._order
+
+    def order(message: ToInspector) -> bool:
+        seen.append(bench.journal.part)
+        return send(message)
+
+    bench.loop._registrar._order = order
     bench.ask(bench.trigger("a"))
     assert seen == [1]
 
