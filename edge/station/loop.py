@@ -264,6 +264,8 @@ class Loop:
         self._registrar.recipe = self._changes.mark
         self._registrar.inspector = self._supervisor.number
         self._registrar.closed = self._closed()
+        if self._registrar.mode is not None and self._maintenance.mark is None:
+            self._cameras.begin(self._clock.now_us())  # The line may have stood while it was paused.
         self._registrar.mode = None if self._maintenance.mark is None else Mode.PAUSED
         if self._is_ready():
             self._reporter.say("inspecting")

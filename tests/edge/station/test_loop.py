@@ -469,6 +469,19 @@ def test_a_silent_camera_withdraws_ready_until_it_speaks() -> None:
     assert [a.event.value for a in bench.publisher.audits] == ["camera_silent"]
 
 
+def test_a_line_that_stood_while_it_was_paused_is_not_silent() -> None:
+    """A camera has its time again from the end of the pause on."""
+    bench = Bench(cameras=({"name": "cam1", "expect_every_ms": 50},), hang_s=3600)
+    bench.get_ready()
+    bench.ask(Pause(version=1, id="p", role="fitter", reason="belt", minutes=1))
+    bench.after(60_000)
+    assert bench.publisher.statuses[-1].ready
+    bench.after(49)
+    assert bench.publisher.statuses[-1].ready
+    bench.after(1)
+    assert bench.publisher.statuses[-1].alarms == (Alarm.JOURNAL_OFF, Alarm.CAMERA_SILENT)
+
+
 @pytest.mark.parametrize("state", ["paused", "unheard", "silent", "stopping", "lost"])
 def test_the_loop_does_not_spin(state: str) -> None:
     """Whatever goes on, what is due is done once: the next thing lies ahead."""
