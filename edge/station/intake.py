@@ -32,6 +32,8 @@ class Gap:
     numbers: Sequence[int]
     jumped: str = ""
     """Says why their number is not known, when it is not."""
+    since_us: int = 0
+    """When the last frame before them was taken: their parts cannot be older."""
 
 
 _NO_GAP = Gap(())
@@ -64,7 +66,7 @@ class FrameSequence:
         if message.frame_no == last.frame_no + 1:
             return _NO_GAP
         if last.frame_no < message.frame_no <= last.frame_no + LARGEST_GAP:
-            return Gap(range(last.frame_no + 1, message.frame_no))
+            return Gap(range(last.frame_no + 1, message.frame_no), since_us=last.t_us)
         text = (
             f"camera {self._name}: frame {message.frame_no} follows {last.frame_no}; how many are missing is not known"
         )
@@ -76,7 +78,7 @@ class FrameSequence:
         missing = round((message.t_us - last.t_us) / self._period_us) - 1
         if missing > LARGEST_GAP:
             return Gap((), f"camera {self._name}: no frame for {(message.t_us - last.t_us) / 1e6:.1f} s")
-        return Gap([0] * missing)
+        return Gap([0] * missing, since_us=last.t_us)
 
 
 class Intake:

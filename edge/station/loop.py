@@ -51,6 +51,9 @@ _START_LIMIT_S = 120.0
 _STOP_LIMIT_US = 2_000_000
 # A flood of messages must not keep the loop from its deadlines.
 _MESSAGES_A_CYCLE = 64
+# What was answered last may still reach the journal before it leaves.
+_LAST_COMMITS = 20
+_LAST_COMMIT_US = 25_000
 _FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
 
 
@@ -456,9 +459,19 @@ class Loop:
         """Answer what is left, tell the outside, and see the inspector off."""
         self._registrar.answer_all(Reason.STOPPED, "the station was stopped")
         self._changes.stop()
-        self._registrar.outbox.flush_all()
+        self._let_go()
         self._ended = True
         self._reporter.say("stopped")
         self._supervisor.stop()
         self._send_status()
         self._supervisor.see_off()
+
+    def _let_go(self) -> None:
+        """Publish what is still to be said, kept by the journal if that is possible within half a second."""
+        outbox = self._registrar.outbox
+        for _ in range(_LAST_COMMITS):
+            outbox.flush()
+            if outbox.empty:
+                return
+            self._wait(self._clock.now_us() + _LAST_COMMIT_US)
+        outbox.flush_all()

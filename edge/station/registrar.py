@@ -120,14 +120,15 @@ class Registrar:
 
     def captured(self, message: Captured) -> None:
         """Take note of a frame: it is a view of an open part, or opens one."""
-        if message.part is not None:
-            self._see(self.parts.find(message.part), message)
+        if message.part is not None or message.camera in self.fired:
+            # A picture that nobody asked for is of no part.
+            self._see(None if message.part is None else self.parts.find(message.part), message)
             return
         gap = self._sequences[message.camera].gap_before(message)
         if gap.jumped:
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, gap.jumped, None)
         for number in gap.numbers:
-            self._miss(message, number)
+            self._miss(message, number, gap.since_us)
         self._take(message)
 
     def adopt(self, entry: TriggerEntry) -> None:
@@ -164,8 +165,8 @@ class Registrar:
         self._note(part.views[message.camera], message, self.inspector)
         self._overrun(part)
 
-    def _miss(self, message: Captured, number: int) -> None:
-        """Answer for a frame of *message*'s camera that never came."""
+    def _miss(self, message: Captured, number: int, since_us: int) -> None:
+        """Answer for a frame of *message*'s camera that never came, after *since_us*."""
         name = f"frame {number}" if message.numbered else "a frame, by the time stamps,"
         detail = f"{name} of camera {message.camera} never came"
         missing = msgspec.structs.replace(
@@ -175,7 +176,9 @@ class Registrar:
             # Which part it belonged to is not known: that part's window will tell that a view is missing.
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, missing.detail, None)
             return
-        part = self._intake.find(missing) or self._open_by_camera(missing)
+        # Another camera may have shown its part long ago, if many are missing.
+        shown = self._intake.find(msgspec.structs.replace(missing, t_us=since_us))
+        part = shown or self._open_by_camera(missing)
         if self.parts.find(part.number) is not None:
             self._note(part.views[message.camera], missing, inspector=0)
             self._settle(part)

@@ -75,9 +75,10 @@ class Trials:
         written = self._report.read()
         self.stop()
         try:
-            return msgspec.json.decode(written, type=TrialReport)
+            report = msgspec.json.decode(written, type=TrialReport)
         except msgspec.DecodeError:
             return f"the trial ended with code {code} and without a report; see the log"
+        return report if code == 0 else f"the trial ended with code {code}, whatever it reported; see the log"
 
     def stop(self) -> None:
         """Forget the trial; one that still runs is killed."""

@@ -545,3 +545,32 @@ def test_a_station_that_is_stopped_gives_away_what_waits_for_the_journal() -> No
     [answer] = bench.control.answers
     assert isinstance(answer, Triggered)
     assert not answer.journaled
+
+
+def test_a_stop_waits_for_the_journal_before_it_says_the_last_verdicts() -> None:
+    """What is in hand when the station is stopped is kept like any other verdict, if the disk does its part."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    bench.journal.held = True
+    waits = 0
+
+    def commit(due_us: int) -> None:
+        nonlocal waits
+        waits += 1
+        bench.journal.held = waits < 3
+
+    bench.loop._wait = commit
+    bench.loop._end()
+    assert [(v.reason, v.journaled) for v in bench.publisher.verdicts] == [(Reason.STOPPED, True)]
+
+
+def test_a_stop_does_not_wait_for_a_disk_for_ever() -> None:
+    """The last verdicts leave all the same, and say that they are not kept."""
+    bench = Bench()
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    bench.journal.held = True
+    bench.loop._end()
+    assert [(v.reason, v.journaled) for v in bench.publisher.verdicts] == [(Reason.STOPPED, False)]
+    assert bench.publisher.statuses[-1].state == "stopped"

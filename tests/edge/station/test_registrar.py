@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.inspector.link import Answered, Discard, Fire, Inspect, Progress, ToInspector
-from edge.records import Mode, Outcome, Reason
+from edge.records import AuditEvent, Mode, Outcome, Reason
 from edge.requests import Triggered
 from edge.station.entries import TriggerEntry
 from tests.support.station import Bench, MemoryJournal
@@ -166,6 +166,38 @@ def test_a_gap_that_nobody_else_saw_is_a_part_all_the_same() -> None:
     assert len(missed) == 1
     assert [v.frame for v in missed[0].views] == [2, 102]
     assert bench.journal.ledger.rows(0)[0].triggers == 3
+
+
+def test_a_picture_that_nobody_asked_for_is_no_part() -> None:
+    """A camera that is fired by requests reports a frame by itself: it is told, and its slot freed."""
+    bench = Bench(trigger="software")
+    bench.get_ready()
+    bench.hear(bench.captured(1))
+    assert [audit.event for audit in bench.publisher.audits] == [AuditEvent.LATE_VIEW]
+    assert any(isinstance(order, Discard) for order in bench.supervisor.orders)
+    assert bench.publisher.statuses[-1].triggers == 0
+
+
+def test_a_gap_of_a_second_is_no_second_verdict_for_its_parts() -> None:
+    """cam1 was gone for frames 2 to 4, which cam2 has shown and which are answered: they are no parts anew."""
+    bench = joined("counter")
+    bench.hear(bench.captured(1), bench.captured(101, camera="cam2"))
+    for part in (2, 3, 4):
+        bench.after(250)
+        bench.hear(bench.captured(100 + part, camera="cam2"))
+        bench.hear(bench.result(part, camera="cam2"))
+        bench.after(20)
+    bench.after(250)
+    bench.hear(bench.captured(5), bench.captured(105, camera="cam2"))
+    assert bench.journal.ledger.rows(0)[0].triggers == 5
+    bench.hear(bench.result(5), bench.result(5, camera="cam2"))
+    assert sorted(answers(bench))[1:] == [
+        (2, Outcome.UNKNOWN, Reason.CAMERA),
+        (3, Outcome.UNKNOWN, Reason.CAMERA),
+        (4, Outcome.UNKNOWN, Reason.CAMERA),
+        (5, Outcome.PASS, None),
+    ]
+    assert balanced(bench)
 
 
 @pytest.mark.parametrize("join", ["tag", "time"])
