@@ -328,7 +328,7 @@ def ready_is_proven(truth: Truth, run: Run, status: Status, now_us: int) -> str 
         return None
     closed = [c.name for c in truth.station.cameras if run.cameras.get(c.name) != "open"]
     paused = now_us < run.paused_until_us
-    if run.proven and run.proven == status.inspector and not (closed or paused or run.selftest_failed or run.stopping):
+    if run.proven and run.proven == status.inspector and not (closed or paused or run.selftest_failed or run.ending):
         return None
     return f"ready with inspector {run.proven} proven, cameras closed: {closed}, paused: {paused}"
 

@@ -95,7 +95,7 @@ MUTATIONS = (
         _R + "_open_by_camera",
         "    self._journal.trigger(self._entry(part, None, None))",
         "    if part.number % 50:\n        self._journal.trigger(self._entry(part, None, None))",
-        ("work_follows_its_trigger",),
+        ("work_follows_its_trigger", "a_part_is_claimed_once"),
     ),
     Mutation(
         "an engine's error is taken for a PASS",
@@ -144,7 +144,7 @@ MUTATIONS = (
         "Loop._hear",
         "        if message.inspector == self._supervisor.number:",
         "        if True:",
-        ("frames_are_named_truly", "slots_are_freed_once", "ready_is_proven"),
+        ("frames_are_named_truly", "slots_are_freed_once", "ready_is_proven", "one_part_for_each_number"),
     ),
     Mutation(
         "the window does not close",
@@ -279,6 +279,14 @@ MUTATIONS = (
         _R + "_miss",
         "    part = shown or self._open_by_camera(missing)",
         "    part = self._open_by_camera(missing)",
+        ("one_part_for_each_number",),
+    ),
+    Mutation(
+        "frames that are missed long after their part are parts of their own",
+        registrar,
+        _R + "_miss",
+        "msgspec.structs.replace(missing, t_us=since_us)",
+        "missing",
         ("one_part_for_each_number",),
     ),
     Mutation(

@@ -10,7 +10,8 @@ import pytest
 
 from tests.simulation.invariants import InvariantBroken
 from tests.simulation.mutations import MUTATIONS, Mutation
-from tests.simulation.world import play
+from tests.simulation.weather import STORM
+from tests.simulation.world import World
 
 _TRIGGERS = 200
 _SEEDS = range(24)
@@ -35,7 +36,7 @@ def test_a_fault_in_the_station_is_caught(mutation: Mutation, tmp_path_factory: 
 def _broken(folder: Path, seed: int) -> str | None:
     """Return the invariant that this world breaks, None when it breaks none."""
     try:
-        play(folder, seed, _TRIGGERS)
+        World(folder, seed, STORM).play(_TRIGGERS)
     except InvariantBroken as broken:
         return broken.name
     return None

@@ -74,6 +74,9 @@ class Run:
     database: sqlite3.Connection
     stall_end_us: int = 0
     stopping: bool = False
+    """A stop was asked for, at the latest in this cycle."""
+    ending: bool = False
+    """It was asked for before this cycle."""
     parts: dict[int, PartTruth] = field(default_factory=dict)
     waiting: dict[int, PartTruth] = field(default_factory=dict)
     """Parts whose verdict has not been published."""

@@ -37,7 +37,7 @@ class Weather:
     change_refused: float = 0.1
     inspector_dies_s: float = 20.0
     camera_fails_s: float = 15.0
-    camera_blinks_s: float = 15.0
+    camera_blinks_s: float = 8.0
     disk_fails_s: float = 25.0
     people_ask_s: float = 4.0
     station_ends_s: float = 12.0
@@ -48,6 +48,19 @@ FINE = Weather(
     **{name: 1e9 for name in Weather.__dataclass_fields__ if name.endswith("_s")},
 )
 """Nothing goes wrong: what is judged then is judged."""
+
+
+STORM = Weather(
+    message_stale=0.2,
+    start_fails=0.1,
+    inspector_dies_s=4.0,
+    camera_fails_s=6.0,
+    camera_blinks_s=4.0,
+    disk_fails_s=8.0,
+    people_ask_s=0.7,
+    station_ends_s=4.0,
+)
+"""Nothing lasts: many lives in few parts."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tests.simulation.people import CONSUMER, Consumer, People
 from tests.simulation.supervisor import Supervisor
 from tests.simulation.timeline import Timeline
 from tests.simulation.truth import Run, Truth
-from tests.simulation.weather import FINE, Weather, site_from_seed
+from tests.simulation.weather import FINE, STORM, Weather, site_from_seed
 from tests.simulation.witness import Witness
 
 # So many cycles without time passing: the loop turns on the spot.
@@ -54,6 +54,7 @@ class World:
     Args:
         folder: empty; the journal's file lies in it.
         seed: everything follows from it.
+        weather: None = drawn too.
     """
 
     def __init__(self, folder: Path, seed: int, weather: Weather | None = None) -> None:
@@ -61,7 +62,7 @@ class World:
         self._folder = folder
         site = site_from_seed(self.rng, folder)
         self.station: Station = site.station
-        self.weather = weather or Weather()
+        self.weather = weather or self.rng.choice((Weather(), STORM))
         self._backlog = site.backlog
         self.timeline = Timeline()
         reserve_us = 1000 * min(site.station.journal.commit_reserve_ms, site.station.budget_ms // 4)
@@ -302,6 +303,7 @@ class World:
 
     def _wait(self, due_us: int) -> None:
         self.step()
+        self.run.ending = self.run.stopping
         self.witness.cycled()
         self._refuse_to_turn_on_the_spot()
         self._writer.look()
