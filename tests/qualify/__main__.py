@@ -42,11 +42,11 @@ SECTIONS: dict[str, Section] = {
     "simulation": Section(minutes=20),
     "witness": Section(minutes=9),
     "deadlines": Section(minutes=4),
-    "publish": Section(minutes=5),
-    "rates": Section(minutes=5),
-    "subscribers": Section(minutes=5),
+    "publish": Section(minutes=7),
+    "rates": Section(minutes=4),
+    "subscribers": Section(minutes=4),
     "fuzz": Section(minutes=8),
-    "soak": Section(minutes=30),
+    "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
 }
 

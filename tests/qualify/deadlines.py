@@ -21,7 +21,7 @@ from edge.records import Reason
 from tests.qualify.driver import Driver, Seen, driven
 from tests.qualify.inspector import Plan
 from tests.qualify.process import NUMBERED, SOFTWARE, StationProcess
-from tests.qualify.report import percentiles, table
+from tests.qualify.report import CONSOLE, oversleep, percentiles, table
 
 TITLE = "UNKNOWN(late) against its deadline, with an inspector that is stopped, spins, holds the lock, or is killed"
 
@@ -66,10 +66,16 @@ FAILURES = (
 def run(out: Path, scale: float) -> dict[str, Any]:
     """Measure each way of failing for both kinds of triggers, 500 parts each at scale 1."""
     parts = max(25, round(500 * scale))
+    machine = oversleep()
     late = {f"{kind}: {failure.name}": measure(failure, kind, parts) for failure in FAILURES for kind in _CAMERAS}
     killed = {kind: measure_killed(kind, max(2, round(25 * scale))) for kind in _CAMERAS}
-    _print(late, killed)
-    return {"late": late, "killed": killed, "broken": [line for name, of in late.items() for line in _broken(name, of)]}
+    _print(late, killed, machine)
+    return {
+        "machine": machine,
+        "late": late,
+        "killed": killed,
+        "broken": [line for name, of in late.items() for line in _broken(name, of)],
+    }
 
 
 def measure(failure: Failure, kind: Kind, parts: int) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def _broken(name: str, of: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: published {of['published [us]']['p99']:.0f} us after the deadline at p99, limit {LIMIT_US}"
 
 
-def _print(late: dict[str, dict[str, Any]], killed: dict[str, dict[str, Any]]) -> None:
+def _print(late: dict[str, dict[str, Any]], killed: dict[str, dict[str, Any]], machine: dict[str, float]) -> None:
     names = ("p50", "p99", "p99.9", "max")
     table(
         f"UNKNOWN(late): after the deadline [ms]; budget {_BUDGET_MS} ms, {_RATE_HZ:g} parts/s; stand-in",
@@ -178,4 +184,9 @@ def _print(late: dict[str, dict[str, Any]], killed: dict[str, dict[str, Any]]) -
             )
             for kind, of in killed.items()
         ],
+    )
+    CONSOLE.print(
+        "\nFor comparison, how late this machine wakes a process that does nothing else: "
+        + ", ".join(f"{name} {machine[name] / 1000:.2f} ms" for name in names),
+        markup=False,
     )

@@ -27,6 +27,7 @@ from tests.qualify.inspector import Plan
 from tests.qualify.process import StationProcess
 
 _PATIENCE_S = 20.0
+_CONNECTIONS = 8
 _RUN = itertools.count()
 
 
@@ -51,16 +52,15 @@ class Driver:
 
     def __init__(self, results: str, control: str) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._asking = self._context.socket(zmq.DEALER)
-        self._asking.sndhwm = self._asking.rcvhwm = 0
-        self._asking.connect(control)
+        self._askers = [self._asker(control) for _ in range(_CONNECTIONS)]
+        self._asking = self._askers[0]
         self._results = self._context.socket(zmq.SUB)
         self._results.rcvhwm = 0
         for topic in (b"verdict/", b"status/"):
             self._results.subscribe(topic)
         self._results.connect(results)
         self._poller = zmq.Poller()
-        for socket in (self._results, self._asking):
+        for socket in (self._results, *self._askers):
             self._poller.register(socket, zmq.POLLIN)
         self._heard: list[tuple[int, bytes]] = []
         self.acknowledged = 0
@@ -84,13 +84,17 @@ class Driver:
         return self._rest(len(frames), at_end_s)
 
     def pipelined(self, count: int, in_hand: int) -> tuple[float, list[Seen]]:
-        """Send triggers with so many unanswered at a time; return the seconds it took and the verdicts."""
+        """
+        Send triggers with so many unanswered at a time; return the seconds it took and the verdicts.
+
+        Over several connections: the station hears no more than 2000 requests a second from each.
+        """
         frames = self._triggers(count)
         began, sent, self.acknowledged = time.monotonic(), 0, 0
         give_up = began + _PATIENCE_S + count / 50
         while len(self._heard) < count and time.monotonic() < give_up:
             for frame in frames[sent : min(count, self.acknowledged + in_hand)]:
-                self._asking.send(frame)
+                self._askers[sent % _CONNECTIONS].send(frame)
                 sent += 1
             self._listen(time.monotonic() + 0.02)
         took_s = time.monotonic() - began
@@ -119,6 +123,12 @@ class Driver:
     ) -> None:
         self.close()
 
+    def _asker(self, control: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.DEALER)
+        socket.sndhwm = socket.rcvhwm = 0
+        socket.connect(control)
+        return socket
+
     def _triggers(self, count: int) -> list[bytes]:
         run = f"{time.monotonic_ns():x}-{next(_RUN)}"
         return [frame_from_request(trigger(f"{run}-{i}")) for i in range(count)]
@@ -145,9 +155,9 @@ class Driver:
                 received_us = SYSTEM_CLOCK.now_us()
                 if frames[0].startswith(b"verdict/"):
                     self._heard.append((received_us, frames[1]))
-        if self._asking in ready:
-            while self._asking.poll(0):
-                self._asking.recv_multipart()
+        for asker in self._askers:
+            while asker in ready and asker.poll(0):
+                asker.recv_multipart()
                 self.acknowledged += 1
 
     def _first_status(self) -> Status:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-CONSOLE = Console(record=True, width=160, highlight=False)
+CONSOLE = Console(record=True, width=200, highlight=False)
 """Where every section prints; what it printed is kept beside its figures."""
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,6 +50,21 @@ def with_spread(values: Sequence[float], digits: int = 2) -> str:
     """Return rounds as ``median (lowest to highest)``."""
     of = median_and_spread(values)
     return f"{of['median']:.{digits}f} ({of['low']:.{digits}f} to {of['high']:.{digits}f})"
+
+
+def oversleep(seconds: float = 3.0) -> dict[str, float]:
+    """
+    Return how much later than asked this process is woken from sleeps of 10 ms [us].
+
+    What the machine itself takes: no deadline can be kept more exactly than that.
+    """
+    late_us = []
+    due_s = time.monotonic()
+    for _ in range(round(100 * seconds)):
+        due_s = max(due_s + 0.01, time.monotonic())
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        late_us.append(1e6 * (time.monotonic() - due_s))
+    return percentiles(late_us)
 
 
 def circumstances() -> dict[str, Any]:

@@ -7,7 +7,9 @@ Without COMMAND the inspector is the real one. A script of its own, so that a te
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,9 +19,13 @@ from edge.station.daemon import serve
 from edge.station.supervisor import INSPECTOR
 from edge.station.systemd import Notifier
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main(config: Path, command: list[str]) -> int:
     """Serve until told to stop; return the exit code."""
+    # Whoever started it and was killed cannot stop it any more.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     station = Station.model_validate(read_toml(config))
     with tempfile.TemporaryDirectory(prefix="edge-") as folder, contextlib.closing(Notifier()) as notifier:

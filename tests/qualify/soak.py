@@ -53,6 +53,7 @@ class Watch:
     """Trigger to published of the parts that were inspected."""
     reasons: Counter[str] = field(default_factory=Counter)
     gaps: int = 0
+    unjournaled: int = 0
     last_seq: int = 0
     samples: dict[int, list[tuple[float, Resources]]] = field(default_factory=dict)
     """By process id: seconds since the begin, and what it held."""
@@ -63,6 +64,7 @@ class Watch:
             verdict = one.verdict
             self.gaps += bool(self.last_seq) and verdict.seq != self.last_seq + 1
             self.last_seq = verdict.seq
+            self.unjournaled += not verdict.journaled
             self.reasons[(verdict.reason or verdict.outcome).value] += 1
             if verdict.outcome is not Outcome.UNKNOWN:
                 self.whole_us.append(verdict.published_us - verdict.trigger_us)
@@ -213,6 +215,7 @@ def _figures(watch: Watch, pid: int, seconds: float, ledger: LedgerAnswer) -> di
         "outcomes": dict(watch.reasons),
         "faults": dict(watch.faults),
         "gaps in seq": watch.gaps,
+        "unjournaled": watch.unjournaled,
         "trigger to published [us]": percentiles(watch.whole_us.tolist()),
         "station": station,
         "longest inspector": inspector,
@@ -268,6 +271,7 @@ def _print(figures: dict[str, Any]) -> None:
             ("verdicts", figures["verdicts"]),
             ("by outcome or reason", _counted(figures["outcomes"])),
             ("gaps in seq", figures["gaps in seq"]),
+            ("published before they were journaled", figures["unjournaled"]),
             ("ledger: triggers = PASS + REJECT + UNKNOWN + open", figures["ledger"]),
             *((f"trigger to published {p} [ms]", took[p] / 1000) for p in ("p50", "p99", "p99.9", "max")),
         ],
