@@ -88,6 +88,9 @@ class Inspector:
         self._examiner = Examiner(
             self._spawn.inspector, self._station, equipment, self._rings, self._say, self._orders.part_waits
         )
+        # Before Ready is said: what the station orders on hearing it must find somebody.
+        self._orders.connect()
+        self._orders.start()
         self._say(
             Ready(
                 inspector=self._spawn.inspector,
@@ -99,8 +102,8 @@ class Inspector:
                 parity=equipment.parity,
             )
         )
-        for thread in (self._orders, *self._cameras.values()):
-            thread.start()
+        for camera in self._cameras.values():
+            camera.start()
 
     def _equipment(self, start: Start) -> Equipment:
         with start.stage("load"):

@@ -10,9 +10,12 @@ from typing import TypeAlias
 
 import zmq
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, WireError
 from edge.inspector.equipment import Equipment
 from edge.inspector.link import Fire, Inspect, Stop, ToInspector, receive_from_station
+
+# Both processes are up: only a machine that stalls takes longer.
+_CONNECT_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Orders(threading.Thread):
     """
     Hands each Fire to its cameras' threads when it comes, and keeps everything else for the engine thread, in order.
 
+    Connect it, then start it.
+
     Args:
         cameras: by name, what takes a Fire; must not block.
     """
@@ -40,16 +45,38 @@ class Orders(threading.Thread):
         cameras: Mapping[str, Callable[[Fire], None]],
     ) -> None:
         super().__init__(name="orders", daemon=True)
-        self._context = context
+        self._socket: zmq.Socket[bytes] = context.socket(zmq.PULL)
         self._endpoint = endpoint
         self._cameras = cameras
         self._waiting: queue.SimpleQueue[Order] = queue.SimpleQueue()
         # Each number has one thread that changes it, so that no lock is needed.
         self._inspections_in = self._inspections_out = 0
 
+    def connect(self, timeout_ms: int = _CONNECT_MS) -> None:
+        """
+        Connect to the station and wait until it has shaken hands: what it orders from then on finds a taker.
+
+        Args:
+            timeout_ms: how long the station may take [ms].
+
+        Raises:
+            WireError: it did not take the connection in time.
+        """
+        # connect() returns before anything is connected, and the station's socket refuses what nobody takes.
+        monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        try:
+            self._socket.connect(self._endpoint)
+            if not monitor.poll(timeout_ms):
+                raise WireError(
+                    f"{self._endpoint}: the station took no connection for {timeout_ms} ms, expected one at once; "
+                    "look whether it hangs"
+                )
+        finally:
+            self._socket.disable_monitor()
+            monitor.close(linger=0)
+
     def run(self) -> None:
-        with self._context.socket(zmq.PULL) as socket:
-            socket.connect(self._endpoint)
+        with self._socket as socket:
             message: ToInspector | None = None
             while not isinstance(message, Stop):
                 socket.poll()

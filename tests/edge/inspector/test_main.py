@@ -88,7 +88,8 @@ class Line:
         return station_recipe(self.settings).model_dump_json().encode()
 
     def order(self, message: ToInspector) -> None:
-        send(self._orders, message)
+        """Send as the station does: it does not wait, so that an inspector that takes no orders fails the test."""
+        send(self._orders, message, zmq.NOBLOCK)
 
     def hear(self, kind: type[M]) -> M:
         """Return the next message of that kind; others are passed over."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from edge.errors import BundleError
+from edge.errors import BundleError, WireError
 from edge.inspector.link import Begin, Fire, Inspect, Stop, ToInspector, send
 from edge.inspector.orders import Loaded, Orders
 
@@ -45,6 +45,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Orders that are being read; ended with Stop."""
     made = Bench(tmp_path)
+    made.orders.connect()
     made.orders.start()
     yield made
     made.close()
@@ -87,3 +88,12 @@ def test_a_part_waits_until_it_is_taken(bench: Bench) -> None:
     bench.say(Begin(), Fire(part=4, cameras=("cam1",), deadline_us=1))
     bench.fired.get(timeout=PATIENCE_S)
     assert not bench.orders.part_waits()
+
+
+def test_connected_means_that_the_station_has_a_taker(tmp_path: Path) -> None:
+    """It waits for the station's hand: a socket that is not bound yet ends it by the time-out, with the address."""
+    with zmq.Context() as context:
+        nobody = Orders(context, f"ipc://{tmp_path}/nobody", {})
+        with pytest.raises(WireError, match="nobody: the station took no connection for 50 ms"):
+            nobody.connect(timeout_ms=50)
+        context.destroy(linger=0)
