@@ -120,7 +120,8 @@ class StationProcess:
                 if isinstance(message, Status) and message.ready:
                     return SYSTEM_CLOCK.now_us()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        raise TimeoutError(f"not ready after {timeout_s:g} s; its last line: {lines[-1] if lines else 'none'}")
+        what = f"not ready after {timeout_s:g} s" if self.running else "the station has ended"
+        raise TimeoutError(f"{what}; its last line: {lines[-1] if lines else 'none'}")
 
     def __enter__(self) -> Self:
         self.start()
