@@ -37,8 +37,9 @@ from edge.requests import (
     Trigger,
     Triggered,
 )
-from edge.station import control
+from edge.station import cameras, control
 from edge.station.consumers import MOST_CONSUMERS
+from edge.subscription import stream
 from edge.wire import (
     LARGEST_REQUEST,
     answer_from_frames,
@@ -214,6 +215,14 @@ def test_refusals_are_the_code_s() -> None:
         assert f"`{code.value}`" in SECTION.split("But after")[1].split("nothing was done")[0]
 
 
+def test_every_refusal_has_its_request() -> None:
+    """The table of who may be refused how has every request and every code, and nothing else."""
+    rows = pairs_below(SECTION, "| request | refusals |")
+    named = {word for words in rows for word in re.findall(r"`(\w+)`", f"`{words}`")}
+    assert named == {tag(request) for request in REQUESTS}
+    assert {code for codes in rows.values() for code in re.findall(r"`(\w+)`", codes)} == {c.value for c in Refusal}
+
+
 def test_limits_are_the_code_s() -> None:
     """Numbers in the text are those of the code."""
     text = " ".join(DOCUMENT.split())
@@ -222,7 +231,16 @@ def test_limits_are_the_code_s() -> None:
         f"{control._LARGEST_PART} bytes a part",
         f"{control._ANSWERS_WAITING} messages an asker",
         f"of one connection {control._A_SECOND} messages a second",
+        f"of answers that are not read {control._ANSWERS_WAITING} wait",
+        f"beyond {control._A_SECOND} messages a second",
+        f"a part over {control._LARGEST_PART // 1024} KiB",
+        f"`busy` ({control._IN_HAND} are in hand)",
         f"the last {control._REMEMBERED} ids",
+        f"up to {cameras._OUT_OF_ORDER} back",
+        f"more than {cameras._LARGEST_STEP} ahead",
+        f"ask again for {stream._PATIENCE_US / 1e6:g} s",
+        f"every {stream._RENEW_US / 1e6:.1f} s",
+        f"{stream._SILENCE_US / 1e6:g} s without one are silence",
         f"renew it for {LEASE_S:g} s",
         f"at most {MOST_CONSUMERS} names",
         f"1..{LONGEST_PAGE}",
