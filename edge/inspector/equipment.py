@@ -11,12 +11,14 @@ from typing import TypeAlias
 import numpy as np
 
 from edge.bundle import Bundle, read_trusted_bundle
-from edge.errors import InferenceFailed
+from edge.errors import BundleError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine
 from edge.inspector.buckets import bucket_sizes
 from edge.inspector.cascade import Cascade
 from edge.inspector.pace import PacedEngine
 from edge.inspector.parity import check_parity
+from edge.inspector.proof import frames_under, proof_from_frames
+from edge.inspector.report import FrameTrial
 from edge.recipe import RecipeFile, Recipes, work_out
 from edge.rules import Recipe
 from edge.settings import Station
@@ -54,7 +56,7 @@ class Equipment:
     Engines that are open, proven and warm; used by one thread at a time.
 
     Args:
-        parity: one line, how close this machine is to PyTorch's answers.
+        parity: one line, how close this machine is to PyTorch's answers, and what its recipe has proven.
         recipes: the recipe to begin with.
 
     Attributes:
@@ -83,6 +85,15 @@ class Equipment:
         """Return a camera's values of the recipe of that hash, None when it is not, or no longer, in use here."""
         recipes = self._recipes.get(hash_)
         return None if recipes is None else recipes.by_camera[camera]
+
+    def judged_frames(self) -> tuple[FrameTrial, ...]:
+        """
+        Judge the reference frames under the active recipe.
+
+        Raises:
+            InferenceFailed: what comes back cannot be believed.
+        """
+        return frames_under(self.bundle, self.active_recipes, self.classifier, self.segmenter)
 
     @property
     def active_recipes(self) -> tuple[Recipe, ...]:
@@ -140,6 +151,23 @@ def read_bundle_of(station: Station, path: Path) -> Bundle:
     return read_trusted_bundle(path, allow_unsigned=station.bundle.allow_unsigned)
 
 
+def refuse_other_bundle(bundle: Bundle, hash_: str) -> None:
+    """
+    Refuse a bundle that is not the one the station means: somebody has changed its folder.
+
+    Args:
+        hash_: of the bundle that is meant; empty = any.
+
+    Raises:
+        BundleError: names the folder and both hashes.
+    """
+    if hash_ and bundle.hash != hash_:
+        raise BundleError(
+            f"{bundle.path}: the bundle on disk (hash {bundle.hash[:12]}) is not the one that was active (hash "
+            f"{hash_[:12]}): reload it by request, or put the old one back"
+        )
+
+
 def open_equipment(
     station: Station,
     bundle: Bundle,
@@ -147,18 +175,40 @@ def open_equipment(
     open_engine: OpenEngine,
     start: Start,
     proven_bundle: str | None = None,
+    proven_recipe: str | None = None,
 ) -> Equipment:
     """
-    Compile the bundle's networks, prove them, warm them up.
+    Compile the bundle's networks, prove them, warm them up, and prove the recipe with them.
 
     Args:
         recipe: the RecipeFile to begin with, as JSON.
         start: told each stage.
         proven_bundle: hash of a bundle whose parity need not be proven again.
+        proven_recipe: hash of a recipe that was proven with that bundle and need not be proven again.
 
     Raises:
         EdgeError: networks, engines or recipe are not usable; nothing is left open.
     """
+    equipment = open_untried(station, bundle, recipe, open_engine, start, proven_bundle)
+    if (bundle.hash, equipment.active.hash) == (proven_bundle, proven_recipe):
+        return equipment
+    with ExitStack() as opened:
+        opened.callback(equipment.close)
+        with start.stage("recipe"):
+            equipment.parity += f"; {proof_from_frames(bundle, equipment.judged_frames())}"
+        opened.pop_all()
+    return equipment
+
+
+def open_untried(
+    station: Station,
+    bundle: Bundle,
+    recipe: bytes,
+    open_engine: OpenEngine,
+    start: Start,
+    proven_bundle: str | None = None,
+) -> Equipment:
+    """Do as open_equipment(), but for the proof of the recipe: for those who try it themselves."""
     recipes = recipes_from_json(bundle.manifest, station, recipe)
     with ExitStack() as opened:
         with start.stage("compile"):

@@ -9,7 +9,15 @@ import zmq
 from edge.errors import EdgeError
 from edge.inspector.camera import make_camera
 from edge.inspector.capture import CameraThread
-from edge.inspector.equipment import Equipment, OpenEngine, Start, grids_of, open_equipment, read_bundle_of
+from edge.inspector.equipment import (
+    Equipment,
+    OpenEngine,
+    Start,
+    grids_of,
+    open_equipment,
+    read_bundle_of,
+    refuse_other_bundle,
+)
 from edge.inspector.examiner import Examiner
 from edge.inspector.link import (
     Answered,
@@ -108,8 +116,15 @@ class Inspector:
     def _equipment(self, start: Start) -> Equipment:
         with start.stage("load"):
             bundle = read_bundle_of(self._station, Path(self._spawn.bundle))
+            refuse_other_bundle(bundle, self._spawn.bundle_hash)
         return open_equipment(
-            self._station, bundle, self._spawn.recipe, self._open_engine, start, self._spawn.proven_bundle
+            self._station,
+            bundle,
+            self._spawn.recipe,
+            self._open_engine,
+            start,
+            self._spawn.proven_bundle,
+            self._spawn.proven_recipe,
         )
 
     def _camera(self, settings: CameraSettings, equipment: Equipment) -> CameraThread:
@@ -135,6 +150,8 @@ class Inspector:
 
     def _turn(self) -> None:
         """Carry out the next order; without one, go on with a self-test, or prove the engines."""
+        if self._selftest is not None and self._selftest.overdue:
+            self._go_on_with_selftest(self._selftest)
         order = self._orders.next(_PROBE_S if self._selftest is None else 0)
         if order is not None:
             self._carry_out(order)

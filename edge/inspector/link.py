@@ -46,9 +46,9 @@ class Ready(FromInspector, frozen=True):
     recipe_hash: str
     """Of the working values of all cameras, as edge.recipe.Recipes.hash gives it."""
     took_ms: dict[str, int]
-    """Start, in stages: load, compile, parity, warm-up."""
+    """Start, in stages: load, compile, parity, warm-up, recipe."""
     parity: str
-    """One line: how close this machine is to PyTorch's answers."""
+    """One line: how close this machine is to PyTorch's answers, and what the recipe has proven."""
 
 
 class Failed(FromInspector, frozen=True):
@@ -75,6 +75,7 @@ class Captured(FromInspector, frozen=True):
     part: int | None
     """The part this answers to, of a camera that is fired; None = the camera saw it by itself."""
     open_no: int
+    """Counts from 1; 0 = no frame was taken, and frame_no names none."""
     frame_no: int
     t_us: int
     tag: int | None
@@ -122,6 +123,11 @@ class ViewResult(FromInspector, frozen=True):
     payload: bytes
     """Labels as edge.wire encodes them; empty when they are not to be sent."""
     sent_us: int
+    open_no: int = 0
+    frame_no: int = 0
+    """The frame that was inspected: the order's."""
+    bundle_hash: str = ""
+    """Of the bundle it was inspected with: a reload may come between two views of a part."""
 
 
 class RecipeTaken(FromInspector, frozen=True):
@@ -211,6 +217,8 @@ class TakeBundle(Message, frozen=True):
     path: str
     recipe: bytes
     """The RecipeFile to use with it, as JSON."""
+    bundle_hash: str = ""
+    """Of the bundle that was verified: another one in that folder is refused. Empty = any."""
 
 
 class SelfTest(Message, frozen=True):
@@ -243,8 +251,12 @@ class Spawn(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the bundle that is active."""
     resume_from: dict[str, int]
     """By camera: the first frame number that no earlier inspector has reported."""
+    bundle_hash: str = ""
+    """Of the bundle that is active: another one in that folder is refused. Empty = any, at the very first start."""
     proven_bundle: str | None
     """Hash of the bundle whose parity an earlier inspector of this station has proven; it need not be proven again."""
+    proven_recipe: str | None = None
+    """Hash of a recipe that was proven with ``proven_bundle``; any other one is proven on the reference frames."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.errors import BundleError, EdgeError
-from edge.inspector.equipment import Equipment, OpenEngine, Start, open_equipment, read_bundle_of
+from edge.inspector.equipment import (
+    Equipment,
+    OpenEngine,
+    Start,
+    open_equipment,
+    read_bundle_of,
+    refuse_other_bundle,
+)
 from edge.inspector.link import TakeBundle
 from edge.settings import Station
 from engines.contract import Manifest
@@ -39,13 +46,19 @@ class Loader(threading.Thread):
 
     def run(self) -> None:
         try:
-            bundle = read_bundle_of(self._station, Path(self._order.path))
-            refuse_other_canvas(self._present, bundle.manifest)
-            equipment = open_equipment(self._station, bundle, self._order.recipe, self._open_engine, Start())
+            word: Equipment | EdgeError = self._equipment()
         except EdgeError as error:
-            self._done(error)
-            return
-        self._done(equipment)
+            word = error
+        # A vendor's code on files from outside may raise anything; the line beside it inspects well, and must go on.
+        except Exception as error:  # noqa: BLE001
+            word = BundleError(f"{self._order.path}: {type(error).__name__}: {error}; the bundle cannot be used here")
+        self._done(word)
+
+    def _equipment(self) -> Equipment:
+        bundle = read_bundle_of(self._station, Path(self._order.path))
+        refuse_other_bundle(bundle, self._order.bundle_hash)
+        refuse_other_canvas(self._present, bundle.manifest)
+        return open_equipment(self._station, bundle, self._order.recipe, self._open_engine, Start())
 
 
 def refuse_other_canvas(present: Manifest, wanted: Manifest) -> None:

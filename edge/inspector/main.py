@@ -7,10 +7,8 @@ what the station asks for, ends with its parent. It never gives a verdict: the s
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import signal
 import sys
 import threading
 from types import TracebackType
@@ -24,10 +22,10 @@ from edge.inspector.backend import open_engine
 from edge.inspector.equipment import OpenEngine
 from edge.inspector.inspector import Inspector
 from edge.inspector.link import Failed, Spawn, send
+from edge.inspector.parent import die_with_parent, end_if_orphaned
 
 log = logging.getLogger("edge.inspector")
 
-_PR_SET_PDEATHSIG = 1
 _LAST_WORD_MS = 500
 
 
@@ -38,8 +36,9 @@ def main(open_engine: OpenEngine = open_engine) -> int:
     Args:
         open_engine: opens both networks; a stand-in in tests.
     """
+    die_with_parent()
     spawn = msgspec.json.decode(sys.stdin.buffer.read(), type=Spawn)
-    _die_with_parent(spawn.parent)
+    end_if_orphaned(spawn.parent)
     logging.basicConfig(level=logging.INFO, format="edge-inspector: %(message)s")
     sys.excepthook = _end_unforeseen
     threading.excepthook = _end_with_any_thread
@@ -68,13 +67,6 @@ def _end_with_any_thread(args: threading.ExceptHookArgs) -> None:
     """End the process with a thread that fails unforeseen: a camera nobody reads must not look like an idle line."""
     log.critical("thread %s failed", args.thread.name if args.thread else "?", exc_info=args.exc_value)
     os._exit(1)
-
-
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the station ends, however it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # It ended before the call above.
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edge.clock import SYSTEM_CLOCK, Clock
 from edge.errors import DeviceLost, InferenceFailed
 from edge.inspector.equipment import Equipment
 from edge.inspector.golden import inspect_answers, inspect_reference, references_of
 from edge.inspector.link import SelfTested
 from edge.inspector.report import FrameTrial
 
+# A line without gaps would never let a self-test end, nor tell that its engines have gone blind.
+_LONGEST_PAUSE_US = 1_000_000
+
 
 class SelfTestRun:
     """One run over all reference frames, under every camera's values of the recipe that is active when it begins."""
 
-    def __init__(self, inspector: int, equipment: Equipment) -> None:
+    def __init__(self, inspector: int, equipment: Equipment, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._stepped_us = clock.now_us()
         self._inspector = inspector
         self._equipment = equipment
         self._recipes = equipment.active_recipes
         self._frames: list[FrameTrial] = []
         self._steps = self._judgements()
+
+    @property
+    def overdue(self) -> bool:
+        """The last step is a second ago: the next comes before any part."""
+        return self._clock.now_us() - self._stepped_us >= _LONGEST_PAUSE_US
 
     def step(self) -> SelfTested | None:
         """
@@ -34,6 +45,7 @@ class SelfTestRun:
             raise
         except InferenceFailed as error:
             return self._result(str(error))
+        self._stepped_us = self._clock.now_us()
         return self._result(self._fault()) if done else None
 
     def _judgements(self) -> Iterator[str]:

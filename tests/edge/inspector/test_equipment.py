@@ -12,7 +12,7 @@ import pytest
 from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError, EdgeError, InferenceFailed, ParityFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
-from edge.inspector.equipment import Start, open_equipment, read_bundle_of
+from edge.inspector.equipment import Start, open_equipment, read_bundle_of, refuse_other_bundle
 from edge.recipe import station_recipe
 from tests.support.engines import Segmenter
 from tests.support.inspector import bundle, equipment, station
@@ -64,7 +64,7 @@ def test_the_probe_believes_no_nan() -> None:
 
 
 def test_the_stages_of_a_start_are_told_and_timed(tiny_bundle: Path) -> None:
-    """Compile, parity, warm-up; a bundle that was proven before is not proven again."""
+    """Compile, parity, warm-up, recipe; what was proven before is not proven again."""
     settings = station(tiny_bundle, height=100, width=170)
     said: list[str] = []
     start = Start(said.append)
@@ -72,13 +72,48 @@ def test_the_stages_of_a_start_are_told_and_timed(tiny_bundle: Path) -> None:
     told = station_recipe(settings).model_dump_json().encode()
     with_parity = open_equipment(settings, read, told, open_engine, start)
     with_parity.close()
-    assert said == ["compile", "parity", "warm-up"]
+    assert said == ["compile", "parity", "warm-up", "recipe"]
     assert list(start.took_ms) == said
     assert with_parity.parity.startswith("4 frames, IoU")
+    assert "golden reject" in with_parity.parity
     assert with_parity.classifier.p99_us(1) > 0
-    proven = open_equipment(settings, read, told, open_engine, Start(), proven_bundle=read.hash)
+    again = Start()
+    proven = open_equipment(settings, read, told, open_engine, again, read.hash, with_parity.active.hash)
     proven.close()
     assert "earlier inspector" in proven.parity
+    assert "recipe" not in again.took_ms
+
+
+@pytest.mark.parametrize("parity_proven", [False, True])
+def test_a_recipe_that_would_pass_the_golden_reject_opens_nothing(tiny_bundle: Path, parity_proven: bool) -> None:
+    """Also one that stands in the settings and nobody has tried, and also when only the bundle was proven."""
+    settings = station(tiny_bundle, height=100, width=170)
+    read = read_bundle(tiny_bundle)
+    lax = {
+        c.name: {"max_count": c.rule.max_count.high, "min_area_px": c.rule.min_area_px.high}
+        for c in read.manifest.classes
+    }
+    told = json.dumps({"name": "r", "author": "a", "classes": lax}).encode()
+    closed: list[Engine] = []
+
+    def opener(settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+        engine = open_engine(settings, network, batched_input, batches)
+        close = engine.close
+        engine.close = lambda: (closed.append(engine), close())[1]  # type: ignore[method-assign, func-returns-value]
+        return engine
+
+    proven = (read.hash, "0" * 64) if parity_proven else (None, None)
+    with pytest.raises(ConfigurationError, match="would pass the reference reject"):
+        open_equipment(settings, read, told, opener, Start(), *proven)
+    assert len(closed) == 2
+
+
+def test_a_bundle_that_is_not_the_one_that_was_active_is_refused() -> None:
+    """With both hashes and what to do; an empty hash is any."""
+    refuse_other_bundle(bundle(), "")
+    refuse_other_bundle(bundle(), bundle().hash)
+    with pytest.raises(BundleError, match=r"hash bbbb.*not the one that was active.*hash cccc.*reload"):
+        refuse_other_bundle(bundle(), "c" * 64)
 
 
 class Opener:

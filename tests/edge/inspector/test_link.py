@@ -90,6 +90,9 @@ TO_STATION: list[ToStation] = [
         mask=mask_reference(),
         payload=bytes(range(20)),
         sent_us=9,
+        open_no=2,
+        frame_no=7,
+        bundle_hash="b",
     ),
     RecipeTaken(inspector=1, recipe_hash="r", text=""),
     BundleTaken(inspector=1, bundle_hash="", recipe_hash="", class_names=(), text="no such folder"),
@@ -103,7 +106,7 @@ TO_INSPECTOR: list[ToInspector] = [
     Answered(part=1, epoch=2**48 - 1, seq=2, outcome=Outcome.UNKNOWN, frames=(FRAME,), record=b"{}"),
     Discard(frame=FRAME),
     TakeRecipe(recipe=b"{}"),
-    TakeBundle(path="/bundle", recipe=b"{}"),
+    TakeBundle(path="/bundle", recipe=b"{}", bundle_hash="b"),
     SelfTest(),
     Stop(),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,8 @@ import pytest
 
 from edge.bundle import read_bundle
 from edge.errors import BundleError, EdgeError
-from edge.inspector.backend import open_engine
-from edge.inspector.equipment import Equipment
+from edge.inspector.backend import BackendSettings, Engine, open_engine
+from edge.inspector.equipment import Equipment, OpenEngine
 from edge.inspector.link import TakeBundle
 from edge.inspector.loader import Loader, refuse_other_canvas
 from edge.recipe import station_recipe
@@ -18,10 +19,13 @@ from tests.support.inspector import station
 from tests.support.records import TILE, manifest
 
 
-def loaded(folder: Path, present: Path) -> Equipment | EdgeError:
+def loaded(
+    folder: Path, present: Path, open_engine: OpenEngine = open_engine, bundle_hash: str = ""
+) -> Equipment | EdgeError:
     """Run the loader to its end; return its word."""
     settings = station(present, height=100, width=170)
-    order = TakeBundle(path=str(folder), recipe=station_recipe(settings).model_dump_json().encode())
+    recipe = station_recipe(settings).model_dump_json().encode()
+    order = TakeBundle(path=str(folder), recipe=recipe, bundle_hash=bundle_hash)
     words: list[Equipment | EdgeError] = []
     loader = Loader(settings, order, read_bundle(present).manifest, open_engine, words.append)
     loader.start()
@@ -45,6 +49,24 @@ def test_a_bundle_that_is_none_is_told(tiny_bundle: Path, tmp_path: Path) -> Non
     word = loaded(tmp_path, tiny_bundle)
     assert isinstance(word, BundleError)
     assert str(tmp_path) in str(word)
+
+
+def test_a_bundle_changed_since_its_trial_is_refused(tiny_bundle: Path) -> None:
+    """What was tried is what is taken, or nothing is."""
+    word = loaded(tiny_bundle, tiny_bundle, bundle_hash="c" * 64)
+    assert isinstance(word, BundleError)
+    assert "not the one that was active" in str(word)
+
+
+def test_a_runtime_that_fails_unforeseen_refuses_the_bundle(tiny_bundle: Path) -> None:
+    """The line beside it inspects with the old one and must go on: it is a word like any other."""
+
+    def broken(settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+        raise OverflowError("in the parser")
+
+    word = loaded(tiny_bundle, tiny_bundle, broken)
+    assert isinstance(word, BundleError)
+    assert "OverflowError: in the parser" in str(word)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from edge.inspector.link import (
     receive_from_inspector,
     send,
 )
-from edge.recipe import station_recipe
+from edge.recipe import station_recipe, work_out
 from edge.records import Outcome, Reason
 from edge.settings import Station
 from tests.support.inspector import station
@@ -59,7 +59,7 @@ M = TypeVar("M", bound=ToStation)
 class Line:
     """One inspector and the words of its station."""
 
-    def __init__(self, folder: Path, settings: Station, module: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, settings: Station, module: tuple[str, ...], bundle_hash: str) -> None:
         self.settings = settings
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         down, up = endpoints(folder, 1)
@@ -67,7 +67,11 @@ class Line:
         self._orders.bind(down)
         self._inbox.bind(up)
         bundle = settings.bundle.path
-        proven = read_bundle(bundle).hash if (bundle / "manifest.json").exists() else None
+        proven_bundle = proven_recipe = None
+        if (bundle / "manifest.json").exists():
+            read = read_bundle(bundle)
+            proven_bundle = read.hash
+            proven_recipe = work_out(read.manifest, settings, station_recipe(settings)).hash
         spawn = Spawn(
             inspector=1,
             station=settings.model_dump_json(),
@@ -77,7 +81,9 @@ class Line:
             recipe=self.recipe(),
             bundle=str(bundle),
             resume_from={},
-            proven_bundle=proven,
+            bundle_hash=bundle_hash,
+            proven_bundle=proven_bundle,
+            proven_recipe=proven_recipe,
         )
         self.process = subprocess.Popen([sys.executable, *module], stdin=subprocess.PIPE, cwd=REPOSITORY)
         assert self.process.stdin is not None
@@ -142,10 +148,12 @@ def line(tiny_bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
     """Return a maker of inspectors on the tiny bundle; each is gone at the end."""
     made: list[Line] = []
 
-    def make(*module: str, bundle: Path = tiny_bundle, tree: dict[str, Any] | None = None, **camera: Any) -> Line:
+    def make(
+        *module: str, bundle: Path = tiny_bundle, tree: dict[str, Any] | None = None, hash_: str = "", **camera: Any
+    ) -> Line:
         settings = station(bundle, **{"height": 100, "width": 170, **camera})
         settings = Station.model_validate({**settings.model_dump(), **(tree or {})})
-        made.append(Line(tmp_path, settings, module or ("-I", "-m", "edge.inspector.main")))
+        made.append(Line(tmp_path, settings, module or ("-I", "-m", "edge.inspector.main"), hash_))
         return made[-1]
 
     yield make
@@ -187,7 +195,7 @@ def test_a_day_of_an_inspector(line: Callable[..., Line], tmp_path: Path) -> Non
 
     one.order(TakeBundle(path=str(tmp_path), recipe=one.recipe()))
     assert one.hear(BundleTaken).bundle_hash == ""
-    one.order(TakeBundle(path=str(one.settings.bundle.path), recipe=one.recipe()))
+    one.order(TakeBundle(path=str(one.settings.bundle.path), recipe=one.recipe(), bundle_hash=ready.bundle_hash))
     exchanged = one.hear(BundleTaken)
     assert (exchanged.bundle_hash, exchanged.recipe_hash) == (ready.bundle_hash, ready.recipe_hash)
     frame = one.fire(44)
@@ -213,6 +221,15 @@ def test_a_start_that_fails_says_why_in_one_message(line: Callable[..., Line], t
     failed = one.hear(Failed)
     assert failed.exit_code == 3
     assert str(tmp_path) in failed.text
+    assert one.end() == 3
+
+
+def test_a_bundle_that_was_changed_on_disk_is_not_begun_with(line: Callable[..., Line], tiny_bundle: Path) -> None:
+    """The station names the one that was active; what lies there now was never tried."""
+    one = line(hash_="c" * 64)
+    failed = one.hear(Failed)
+    assert failed.exit_code == 3
+    assert failed.text.startswith(f"{tiny_bundle}: the bundle on disk")
     assert one.end() == 3
 
 

@@ -18,6 +18,7 @@ from edge.inspector.link import SelfTested
 from edge.inspector.selftest import SelfTestRun
 from edge.recipe import station_recipe
 from engines.contract import SCORES
+from tests.support.engines import Clock
 from tests.support.inspector import equipment as stand_in
 from tests.support.inspector import station
 
@@ -81,6 +82,19 @@ def test_an_engine_that_refuses_fails(equipment: Equipment, monkeypatch: pytest.
     monkeypatch.setattr(equipment.classifier.engine, "run", refusing(DeviceLost("gone")))
     with pytest.raises(DeviceLost):
         run(equipment)
+
+
+def test_on_a_line_without_gaps_a_step_is_due_every_second(equipment: Equipment) -> None:
+    """Parts go first until then; after each step they do again."""
+    clock = Clock()
+    selftest = SelfTestRun(1, equipment, clock)
+    for _ in range(2):
+        clock.us += 999_999
+        assert not selftest.overdue
+        clock.us += 1
+        assert selftest.overdue
+        selftest.step()
+        assert not selftest.overdue
 
 
 def test_a_bundle_without_reference_frames_proves_nothing() -> None:
