@@ -10,7 +10,7 @@ from edge.inspector.cascade import DeadlinePassed, Inspection, Overload
 from edge.inspector.drift import DriftGuard, Measures
 from edge.inspector.equipment import Equipment
 from edge.inspector.link import Inspect, Progress, ToStation, ViewResult
-from edge.inspector.results import doubted, result_from_inspection, unknown_result
+from edge.inspector.results import Origin, doubted, result_from_inspection, unknown_result
 from edge.inspector.slots import Ring, Slot
 from edge.records import Reason
 from edge.rules import Recipe
@@ -55,6 +55,7 @@ class Examiner:
     def use(self, equipment: Equipment) -> None:
         """Inspect with other equipment from the next part on: what is suspicious to it is counted anew."""
         self.equipment = equipment
+        self._origin = Origin(self._inspector, equipment.bundle.hash)
         self._guards = {camera.name: DriftGuard(camera.drift) for camera in self._station.cameras}
 
     def examine(self, order: Inspect) -> None:
@@ -115,7 +116,7 @@ class Examiner:
             return self._unknown(order, Reason.ENGINE, str(error), slot, wait_us)
         guard.note(found.suspicious)
         limit = self._station.max_mask_bytes
-        result = result_from_inspection(self._inspector, order, slot, found, wait_us, limit)
+        result = result_from_inspection(self._origin, order, slot, found, wait_us, limit)
         drifted = guard.fault_of_share()
         return result if drifted is None else doubted(result, Reason.DRIFT, drifted)
 
@@ -133,7 +134,7 @@ class Examiner:
         wait_us: int = 0,
         stage: str | None = None,
     ) -> ViewResult:
-        return unknown_result(self._inspector, order, reason, detail, slot, wait_us, stage)
+        return unknown_result(self._origin, order, reason, detail, slot, wait_us, stage)
 
     def _progress(self, order: Inspect, stage: str) -> None:
         self._say(Progress(inspector=self._inspector, part=order.part, camera=order.camera, stage=stage))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,14 +15,27 @@ from edge.records import VERSION, MaskReference, Outcome, PictureHeader, Reason
 from edge.wire import payload_from_labels, sha256
 
 
+@dataclass(frozen=True)
+class Origin:
+    """
+    Who gives a result, and by what.
+
+    Attributes:
+        inspector: number of this process.
+        bundle_hash: of the bundle in use.
+    """
+
+    inspector: int
+    bundle_hash: str
+
+
 def result_from_inspection(
-    inspector: int, order: Inspect, slot: Slot, found: Inspection, wait_us: int, max_mask_bytes: int
+    origin: Origin, order: Inspect, slot: Slot, found: Inspection, wait_us: int, max_mask_bytes: int
 ) -> ViewResult:
     """
     Return the result of one view, its mask encoded; the slot keeps the mask too.
 
     Args:
-        inspector: number of this process.
         wait_us: how long the frame waited in its slot [us].
         max_mask_bytes: a larger mask is announced and left out.
     """
@@ -32,7 +46,7 @@ def result_from_inspection(
     stages_us = {**_before(slot, wait_us), **found.stages_us}
     stages_us["assemble"] = stages_us.get("assemble", 0) + SYSTEM_CLOCK.now_us() - started_us
     return _result(
-        inspector,
+        origin,
         order,
         slot,
         outcome=found.outcome,
@@ -49,7 +63,7 @@ def result_from_inspection(
 
 
 def unknown_result(
-    inspector: int,
+    origin: Origin,
     order: Inspect,
     reason: Reason,
     detail: str,
@@ -66,7 +80,7 @@ def unknown_result(
         stage: in which there was no more time.
     """
     timings_us = {} if slot is None else _before(slot, wait_us)
-    return _result(inspector, order, slot, reason=reason, detail=detail, stage=stage, timings_us=timings_us)
+    return _result(origin, order, slot, reason=reason, detail=detail, stage=stage, timings_us=timings_us)
 
 
 def doubted(result: ViewResult, reason: Reason, detail: str) -> ViewResult:
@@ -93,13 +107,16 @@ def picture_header(station: str, answer: Answered, frame: FrameOf, slot: Slot) -
     )
 
 
-def _result(inspector: int, order: Inspect, slot: Slot | None, **found: Any) -> ViewResult:
+def _result(origin: Origin, order: Inspect, slot: Slot | None, **found: Any) -> ViewResult:
     """Return UNKNOWN without a mask, but for what was *found*."""
     measures = None if slot is None else slot.measures
     values: dict[str, Any] = {
-        "inspector": inspector,
+        "inspector": origin.inspector,
         "part": order.part,
         "camera": order.camera,
+        "open_no": order.open_no,
+        "frame_no": order.frame_no,
+        "bundle_hash": origin.bundle_hash,
         "outcome": Outcome.UNKNOWN,
         "reason": None,
         "detail": "",

@@ -74,6 +74,7 @@ def test_a_sound_picture_passes_and_says_what_it_measured(bench: Bench) -> None:
     told = bench.examine(bench.put())
     assert (told.outcome, told.reason, told.brightness, told.sharpness) == (Outcome.PASS, None, float(SOUND), 0.0)
     assert told.mask is not None
+    assert (told.open_no, told.frame_no, told.bundle_hash) == (1, 1, bench.equipment.bundle.hash)
 
 
 def test_the_stages_are_told_as_they_begin(bench: Bench) -> None:
