@@ -87,6 +87,11 @@ class ReplaySource(Strict):
         "while a run lasts"
     )
     pattern: str = Field("*", pattern="^[^/]", description="which files of the folder; **/* = of its folders too")
+    tag_pattern: str | None = Field(
+        None,
+        description="where a file's name holds the part's tag: a regular expression with one group of digits, "
+        "as in part(\\d+)_; none = pictures have no tags",
+    )
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
 
     @field_validator("pattern")
@@ -94,6 +99,19 @@ class ReplaySource(Strict):
     def _stars_alone(cls, value: str) -> str:
         if any("**" in part and part != "**" for part in value.split("/")):
             raise ValueError("expected ** to stand alone between slashes, as in **/*.png")
+        return value
+
+    @field_validator("tag_pattern")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"expected a regular expression: {error}") from error
+        if groups != 1:
+            raise ValueError(f"expected one group in brackets, as in part(\\d+)_, found {groups}")
         return value
 
 
@@ -163,6 +181,13 @@ class CameraSettings(Strict):
         description="what makes a part: every frame; a request; every frame of a camera with a trigger input that "
         "numbers them",
     )
+    max_trigger_delay_ms: int = Field(
+        50,
+        ge=1,
+        le=60_000,
+        description="a picture asked for by a request is not taken later than this: the next part may stand there; "
+        "for trigger = software",
+    )
     counter_offset: int = Field(0, description="frame number + this = number of the part; for parts.join = counter")
     expect_every_ms: int | None = Field(
         None, ge=1, description="silent for longer than this, the station is not ready; none = the line may stand"
@@ -175,6 +200,18 @@ class CameraSettings(Strict):
         if isinstance(self.source, OpenCVSource):
             return not self.source.is_file
         return self.source.rate_hz is not None
+
+    @property
+    def tags_frames(self) -> bool:
+        """Its source can say which part a frame shows."""
+        if isinstance(self.source, ReplaySource):
+            return self.source.tag_pattern is not None
+        return isinstance(self.source, SyntheticSource)
+
+    @property
+    def numbers_frames(self) -> bool:
+        """Its source numbers frames by itself, so that a gap proves a missed one."""
+        return not isinstance(self.source, OpenCVSource)
 
     @model_validator(mode="after")
     def _room_for_the_strip(self) -> CameraSettings:
@@ -294,6 +331,22 @@ class Station(Strict):
     )
     retry_s: float = Field(1.0, gt=0, description="pause before a camera or the inspector is tried again; doubles")
     retry_limit_s: float = Field(30.0, gt=0, description="longest such pause")
+
+    @field_validator("parts")
+    @classmethod
+    def _frames_can_be_joined(cls, value: PartsSettings, info: ValidationInfo) -> PartsSettings:
+        cameras = [camera for camera in info.data.get("cameras", ()) if camera.trigger != "software"]
+        unfit = {
+            "tag": ([c.name for c in cameras if not c.tags_frames], "gives its frames no tags"),
+            "counter": ([c.name for c in cameras if not c.numbers_frames], "does not number its frames"),
+        }
+        names, lacks = unfit.get(value.join, ([], ""))
+        if names:
+            raise ValueError(
+                f"expected another join than {value.join}: the source of camera {', '.join(names)} {lacks}; "
+                "use time, or another source (replay: set tag_pattern)"
+            )
+        return value
 
     @field_validator("hang_s")
     @classmethod

@@ -21,6 +21,8 @@ from edge.settings import CameraSettings, Station
 # How often a waiting thread looks whether it should end.
 _LOOK_S = 0.2
 _LAST_WORD_MS = 1000
+# Of a part without a frame: the number of no open, so that no slot is ever taken for its own.
+_NO_OPEN = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class CameraThread(threading.Thread):
         super().__init__(name=f"camera-{settings.name}", daemon=True)
         self._settings = settings
         self._fired = settings.trigger == "software"
+        self._most_late_us = 1000 * settings.max_trigger_delay_ms
         self._camera = camera
         self._ring = ring
         self._context = context
@@ -104,7 +107,7 @@ class CameraThread(threading.Thread):
         actual = self._actual = self._camera.open(self._next)
         self._refuse_unfit(actual)
         self._open_no += 1
-        self._say("open", actual.description)
+        self._say("open", f"{actual.description}, triggered by request" if self._fired else actual.description)
         while not self.begin.wait(_LOOK_S):
             if self.stop.is_set():
                 return
@@ -154,11 +157,18 @@ class CameraThread(threading.Thread):
         if shot is None:
             return
         started_us = SYSTEM_CLOCK.now_us()
+        late_us = started_us - shot.told_us
+        if late_us > self._most_late_us:
+            # What stands before the camera by now may be the next part.
+            limit_ms, name = self._settings.max_trigger_delay_ms, self._settings.name
+            text = f"fired {late_us / 1000:.1f} ms late, expected {limit_ms} ms or less: camera {name} was busy"
+            self._refuse(shot, Reason.OVERLOAD, text)
+            return
         try:
             taken = self._camera.read()
         except CameraError as error:
             ended = isinstance(error, SourceEnded)
-            self._refuse(shot, f"the source has ended: {error}" if ended else str(error))
+            self._refuse(shot, Reason.CAMERA, f"the source has ended: {error}" if ended else str(error))
             raise
         self._next = taken.number + 1
         self._report(taken, self._ring.take(0), actual, started_us, shot)
@@ -186,17 +196,21 @@ class CameraThread(threading.Thread):
                 return
             shot = self._next_shot(min(left_s, _LOOK_S))
             if shot is not None:
-                self._refuse(shot, fault)
+                self._refuse(shot, Reason.CAMERA, fault)
 
-    def _refuse(self, shot: _Shot, fault: str) -> None:
-        # No frame of this open will have the number: after a failure comes another open, after the end none.
-        self._tell(self._next, SYSTEM_CLOCK.now_us(), str(self._next), shot, Reason.CAMERA, fault)
+    def _refuse(self, shot: _Shot, reason: Reason, fault: str) -> None:
+        """Answer a part that no picture was taken of."""
+        nothing = Unusable(self._next, SYSTEM_CLOCK.now_us(), str(self._next), reason, fault)
+        self._tell(nothing, _NO_OPEN, shot, reason, fault)
 
     # ---- what is said ----------------------------------------------------------------------------------------
 
     def _report(
         self, taken: Frame | Unusable, slot: Slot | None, actual: Actual, started_us: int, shot: _Shot | None
     ) -> None:
+        if self._ring.find(self._open_no, taken.number) is not None:
+            self._refuse_repeated(taken, slot, shot)
+            return
         fault: Reason | None = None
         detail = ""
         if isinstance(taken, Unusable):
@@ -207,7 +221,14 @@ class CameraThread(threading.Thread):
             fault, detail = self._fill(slot, taken, started_us, shot)
         if slot is not None:
             self._ring.hold(slot, self._open_no, taken.number)
-        self._tell(taken.number, taken.captured_us, taken.source, shot, fault, detail)
+        self._tell(taken, self._open_no, shot, fault, detail)
+
+    def _refuse_repeated(self, taken: Frame | Unusable, slot: Slot | None, shot: _Shot | None) -> None:
+        """Answer a frame whose number another one has that still waits: its picture would be taken for the other's."""
+        if slot is not None:
+            self._ring.give_back(slot)
+        text = f"frame number {taken.number} came again while the first of it waits; look at the camera's counter"
+        self._tell(taken, _NO_OPEN, shot, Reason.CAMERA, text)
 
     def _fill(self, slot: Slot, frame: Frame, started_us: int, shot: _Shot | None) -> tuple[Reason | None, str]:
         """Copy the frame into its slot; return what speaks against inspecting it."""
@@ -222,18 +243,20 @@ class CameraThread(threading.Thread):
         slot.source = frame.source
         return None, ""
 
-    def _tell(self, number: int, t_us: int, source: str, shot: _Shot | None, fault: Reason | None, detail: str) -> None:
+    def _tell(
+        self, taken: Frame | Unusable, open_no: int, shot: _Shot | None, fault: Reason | None, detail: str
+    ) -> None:
         send(
             self._socket,
             Captured(
                 inspector=self._inspector,
                 camera=self._settings.name,
                 part=None if shot is None else shot.part,
-                open_no=self._open_no,
-                frame_no=number,
-                t_us=t_us,
-                tag=None,
-                source=source,
+                open_no=open_no,
+                frame_no=taken.number,
+                t_us=taken.captured_us,
+                tag=taken.tag,
+                source=taken.source,
                 numbered=self._actual is not None and self._actual.numbered,
                 fault=fault,
                 detail=detail,

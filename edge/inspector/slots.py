@@ -66,6 +66,14 @@ class Ring:
         self._free.put(slot)
 
     def hold(self, slot: Slot, open_no: int, frame_no: int) -> None:
+        """
+        Keep a filled slot until release().
+
+        Raises:
+            ValueError: a frame of that number is held already; nothing was changed.
+        """
+        if self.find(open_no, frame_no) is not None:
+            raise ValueError(f"frame {frame_no} of open {open_no} is held already, expected another number")
         self._held[open_no, frame_no] = slot
 
     def find(self, open_no: int, frame_no: int) -> Slot | None:

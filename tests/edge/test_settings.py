@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
@@ -339,7 +340,7 @@ def test_the_tree_survives_as_json() -> None:
             {"name": "c", "source": {"kind": "replay", "path": "x"}, "convert_to": "mono8"},
             {"name": "d", "source": {"kind": "synthetic"}, "trigger": "software", "drift": {"sharpness_low": 3.5}},
         ],
-        parts={"join": "tag", "window_ms": 7},
+        parts={"join": "time", "window_ms": 7},
         shifts=["05:30"],
         state_dir="/state",
         recipe={"pits": {"gate": 0.3}},
@@ -353,3 +354,45 @@ def test_a_file_is_read_as_utf8(tmp_path: Path) -> None:
     assert read_toml(tmp_path / "x.toml") == {"a": "Prüfung"}
     with pytest.raises(ConfigurationError):
         read_toml(tmp_path / "y.toml")
+
+
+CAN_TAG: dict[str, Any] = {"name": "t", "source": {"kind": "replay", "path": "x", "tag_pattern": r"part(\d+)_"}}
+CANNOT_TAG: dict[str, Any] = {"name": "r", "source": {"kind": "replay", "path": "x"}}
+CANNOT_NUMBER: dict[str, Any] = {"name": "o", "source": {"kind": "opencv", "device": 0}}
+
+
+@pytest.mark.parametrize(
+    ("join", "camera", "text"),
+    [
+        ("tag", CANNOT_TAG, "camera r gives its frames no tags"),
+        ("tag", CANNOT_NUMBER, "camera o gives its frames no tags"),
+        ("counter", CANNOT_NUMBER, "camera o does not number its frames"),
+    ],
+)
+def test_frames_that_can_never_be_joined_are_told(join: str, camera: dict[str, Any], text: str) -> None:
+    """Every part would lack a view; the cameras are named, and what else to use."""
+    with pytest.raises(ValidationError, match=f"{text}; use time"):
+        station(cameras=[CAN_TAG, camera], parts={"join": join})
+
+
+@pytest.mark.parametrize(
+    ("join", "camera"),
+    [
+        ("tag", {"name": "s", "source": {"kind": "synthetic"}}),
+        ("counter", CANNOT_TAG),
+        ("time", CANNOT_NUMBER),
+        ("tag", {**CANNOT_TAG, "trigger": "software"}),
+    ],
+)
+def test_frames_that_can_be_joined_are_no_fault(join: str, camera: dict[str, Any]) -> None:
+    """Those of a camera that is fired belong to the part that was asked for, whatever they carry."""
+    assert station(cameras=[CAN_TAG, camera], parts={"join": join}).parts.join == join
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("part(", "expected a regular expression"), (r"\d+", "found 0"), (r"(\d)(\d)", "found 2")]
+)
+def test_a_pattern_without_its_one_group_is_told(pattern: str, text: str) -> None:
+    """Which number is the tag would be a guess."""
+    with pytest.raises(ValidationError, match=text):
+        station(cameras=[{"name": "r", "source": {**CAN_TAG["source"], "tag_pattern": pattern}}])

@@ -18,6 +18,8 @@ from edge.records import Reason
 from edge.settings import CameraSettings, OpenCVSource, ReplaySource, SyntheticSource
 from engines.contract import CHANNELS, PixelFormat
 
+LARGEST_TAG = 65535
+"""Tags are numbers of 16 bits: they come round."""
 # Grey, colour, colour with alpha: each becomes either format, so that with convert_to set none of them is at fault.
 _CONVERTIBLE = (1, 3, 4)
 
@@ -47,12 +49,14 @@ class Frame:
         number: the camera's frame number, else our own count since the start.
         captured_us: monotonic time the picture was there [us].
         source: path of a replayed picture below its folder, else the number as text.
+        tag: 0..65535, what marks the part, the same for every camera that sees it; None = the source gives none.
     """
 
     image: NDArray[np.uint8]
     number: int
     captured_us: int
     source: str
+    tag: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Unusable:
     source: str
     reason: Reason
     detail: str
+    tag: int | None = None
 
 
 class Camera(Protocol):

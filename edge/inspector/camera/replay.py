@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
-from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera import LARGEST_TAG, Actual, Frame, Unusable, fault_of_format
 from edge.inspector.camera.synthetic import Pace
 from edge.records import Reason
 from edge.settings import ReplaySource
@@ -26,6 +27,7 @@ _CONVERSIONS: dict[tuple[int, PixelFormat], int] = {
     (4, "bgr8"): cv2.COLOR_BGRA2BGR,
 }
 _PLAUSIBLE_FRAMES = 1e9
+_TAG = re.compile(r"[0-9]{1,16}")
 _PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -61,14 +63,15 @@ class ReplayCamera:
         self._next += 1
         self._pace.wait()
         now_us = SYSTEM_CLOCK.now_us()
+        tag = self._tag(name)
         if image is None:
             return Unusable(
-                number, now_us, name, Reason.CAMERA, f"{name}: cannot be read as a picture; replace the file"
+                number, now_us, name, Reason.CAMERA, f"{name}: cannot be read as a picture; replace the file", tag
             )
         fault = fault_of_format(image, self._format)
         if fault is not None:
-            return Unusable(number, now_us, name, Reason.GEOMETRY, f"{name}: {fault}")
-        return Frame(image, number, now_us, name)
+            return Unusable(number, now_us, name, Reason.GEOMETRY, f"{name}: {fault}", tag)
+        return Frame(image, number, now_us, name, tag)
 
     def close(self) -> None:
         if self._video is not None:
@@ -80,6 +83,8 @@ class ReplayCamera:
             self._files = _pictures(path, self._source.pattern)
             return f"{len(self._files)} pictures of {path}"
         if path.is_file():
+            if self._source.tag_pattern is not None:
+                raise CameraError(f"replay: {path} is a video, expected a folder for tag_pattern; leave the key out")
             self._video = _opened_video(path, self._next)
             return f"video {path}"
         raise CameraError(f"replay: {path} does not exist; expected a folder of pictures or a video file")
@@ -97,6 +102,12 @@ class ReplayCamera:
         if not good:
             raise end_of_video(self._source.path, video, self._next - 1)
         return str(self._next), self._as_asked(np.asarray(image))
+
+    def _tag(self, name: str) -> int | None:
+        """Return the number that the pattern finds in a file's name, None when it is no tag."""
+        found = None if self._source.tag_pattern is None else re.search(self._source.tag_pattern, Path(name).name)
+        digits = "" if found is None else found[1] or ""
+        return int(digits) if _TAG.fullmatch(digits) and int(digits) <= LARGEST_TAG else None
 
     def _as_asked(self, image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
         return image if image is None or not self._convert else converted(image, self._format)

@@ -6,7 +6,7 @@ import time
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
-from edge.inspector.camera import Actual, Frame, Unusable
+from edge.inspector.camera import LARGEST_TAG, Actual, Frame, Unusable
 from edge.settings import SyntheticSource
 from edge.synthetic import Strip
 
@@ -47,7 +47,7 @@ class SyntheticCamera:
         self._pace.wait()
         number = self._next
         self._next += 1
-        return Frame(image, number, SYSTEM_CLOCK.now_us(), str(number))
+        return Frame(image, number, SYSTEM_CLOCK.now_us(), str(number), number % (LARGEST_TAG + 1))
 
     def close(self) -> None:
         self._strip = None

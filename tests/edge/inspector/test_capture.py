@@ -21,15 +21,16 @@ from edge.inspector.slots import Ring, make_ring
 from edge.records import Reason
 from edge.settings import CameraSettings, Station
 from edge.tiles import Grid
+from tests.support.engines import Clock
 from tests.support.records import TILE
 
 PATIENCE_MS = 20_000
 Step = Callable[[], Frame | Unusable]
 
 
-def frame(number: int, value: int = 1, height: int = 20, width: int = 30) -> Step:
+def frame(number: int, value: int = 1, height: int = 20, width: int = 30, tag: int | None = None) -> Step:
     image = np.full((height, width), value, np.uint8)
-    return lambda: Frame(image, number, 1000 * number, f"{number}.png")
+    return lambda: Frame(image, number, 1000 * number, f"{number}.png", tag)
 
 
 def unreadable(number: int) -> Step:
@@ -86,11 +87,19 @@ class Stage:
         slots: int,
         resume_from: int = 1,
         trigger: str = "free-run",
+        max_delay_ms: int = 60_000,
         **retry: float,
     ) -> None:
         source = {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
         settings = CameraSettings.model_validate(
-            {"name": "cam1", "source": source, "height": 20, "width": 30, "trigger": trigger}
+            {
+                "name": "cam1",
+                "source": source,
+                "height": 20,
+                "width": 30,
+                "trigger": trigger,
+                "max_trigger_delay_ms": max_delay_ms,
+            }
         )
         station = Station.model_validate({"station": "line1", "cameras": [settings], "retry_s": 0.01, **retry})
         self.camera = camera
@@ -150,8 +159,8 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
 
 
 def test_a_frame_is_reported_with_everything_the_station_needs(stage: Callable[..., Stage]) -> None:
-    """Camera, open number, frame number, time, source; the picture waits in its slot."""
-    one = stage([frame(1, 9)])
+    """Camera, open number, frame number, time, tag, source; the picture waits in its slot."""
+    one = stage([frame(1, 9, tag=65535)])
     one.start()
     assert one.state() == "open: scripted"
     assert one.captured() == Captured(
@@ -161,7 +170,7 @@ def test_a_frame_is_reported_with_everything_the_station_needs(stage: Callable[.
         open_no=1,
         frame_no=1,
         t_us=1000,
-        tag=None,
+        tag=65535,
         source="1.png",
         numbered=True,
         fault=None,
@@ -421,6 +430,58 @@ def test_parts_are_answered_while_a_fired_camera_is_closed(stage: Callable[..., 
     one.fire(2)
     second = one.captured()
     assert (second.part, second.fault, second.detail) == (2, Reason.CAMERA, "unplugged")
+
+
+def test_a_shot_that_would_come_too_late_is_not_taken(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a slow read the next part may stand there: overload with the delay, and no frame is used up."""
+    clock = Clock()
+    monkeypatch.setattr("edge.inspector.capture.SYSTEM_CLOCK", clock)
+
+    def slow() -> Frame | Unusable:
+        clock.us += 51_000
+        return frame(1)()
+
+    one = stage([slow, frame(2)], slots=4, trigger="software", max_delay_ms=50)
+    for part in (1, 2):
+        one.fire(part)
+    one.start()
+    one.state()
+    assert one.captured().fault is None
+    late = one.captured()
+    assert (late.part, late.fault, one.camera.reads) == (2, Reason.OVERLOAD, 1)
+    assert late.detail.startswith("fired 51.0 ms late, expected 50 ms or less")
+    one.fire(3)
+    third = one.captured()
+    assert (third.part, third.frame_no, third.fault) == (3, 2, None)
+    one.ring.release(late.open_no, late.frame_no)
+    assert one.ring.find(1, 2) is not None
+
+
+def test_a_frame_number_that_comes_again_takes_nobodys_slot(stage: Callable[..., Stage]) -> None:
+    """The first frame keeps its picture; the other is a fault of the camera, and its slot is free for the next."""
+    one = stage([frame(1, 5), frame(1, 6), unreadable(1), frame(2)], paced=True, slots=2)
+    one.start()
+    one.state()
+    first, *again = (one.captured() for _ in range(3))
+    assert first.fault is None
+    for message in again:
+        assert (message.fault, message.open_no) == (Reason.CAMERA, 0)
+        assert "frame number 1 came again" in message.detail
+        one.ring.release(message.open_no, message.frame_no)
+    slot = one.ring.find(1, 1)
+    assert slot is not None
+    assert (slot.canvas.picture == 5).all()
+    assert one.captured().fault is None
+    assert one.ring.find(1, 2) is not None
+
+
+def test_a_fired_camera_says_that_it_can_be(stage: Callable[..., Stage]) -> None:
+    """Whoever reads its state sees who triggers it."""
+    one = stage([], trigger="software")
+    one.start()
+    assert one.state() == "open: scripted, triggered by request"
 
 
 @pytest.mark.parametrize(("trigger", "lacks"), [("software", "triggerable"), ("camera", "numbered")])

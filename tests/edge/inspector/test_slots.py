@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edge.inspector.slots import make_ring
 from edge.tiles import Grid
@@ -34,6 +35,18 @@ def test_a_held_frame_is_found_until_it_is_released() -> None:
     assert ring.find(1, 5) is None
     assert ring.find(2, 5) is second
     assert ring.take(0) is first
+
+
+def test_a_number_that_is_held_is_not_held_again() -> None:
+    """The first frame of that number keeps its slot."""
+    ring = make_ring(GRID, 1, 7, 2)
+    first, second = ring.take(0), ring.take(0)
+    assert first is not None
+    assert second is not None
+    ring.hold(first, 1, 5)
+    with pytest.raises(ValueError, match="frame 5 of open 1 is held already"):
+        ring.hold(second, 1, 5)
+    assert ring.find(1, 5) is first
 
 
 def test_a_frame_that_has_no_slot_frees_none() -> None:

@@ -308,3 +308,34 @@ def test_the_rate_is_told(tmp_path: Path) -> None:
     assert "1 pictures" in actual.description
     assert "1000 Hz" in actual.description
     assert len(rest(camera)) == 1
+
+
+def test_a_files_name_gives_the_parts_tag(tmp_path: Path) -> None:
+    """Also where the picture cannot be read; a name without one, or with too large a number for a tag, has none."""
+    (tmp_path / "part9_folder").mkdir()
+    for name in ("part7_a.png", "part65535_b.png", "part65536_c.png", "other.png", "part9_folder/z.png"):
+        write(tmp_path / name, grey())
+    (tmp_path / "part8_broken.png").write_bytes(b"no picture")
+    found = rest(opened(tmp_path, pattern="**/*", tag_pattern=r"part(\d+)_"))
+    assert {each.source: each.tag for each in found} == {
+        "part7_a.png": 7,
+        "part65535_b.png": 65535,
+        "part65536_c.png": None,
+        "other.png": None,
+        "part9_folder/z.png": None,
+        "part8_broken.png": 8,
+    }
+
+
+@pytest.mark.parametrize("pattern", [None, "part([a-z]+)_", "(x)?part"])
+def test_without_digits_there_is_no_tag(tmp_path: Path, pattern: str | None) -> None:
+    """No pattern, a group of letters, a group that takes no part."""
+    write(tmp_path / "partx_7.png", grey())
+    assert [each.tag for each in rest(opened(tmp_path, tag_pattern=pattern))] == [None]
+
+
+def test_a_video_has_no_names_to_find_tags_in(tmp_path: Path) -> None:
+    """The key is refused when it is opened."""
+    (tmp_path / "video.avi").write_bytes(b"")
+    with pytest.raises(CameraError, match="is a video, expected a folder for tag_pattern"):
+        opened(tmp_path / "video.avi", tag_pattern=r"(\d)")

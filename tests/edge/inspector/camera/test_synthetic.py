@@ -74,3 +74,8 @@ def test_it_tells_what_it_is() -> None:
     assert actual.numbered
     assert actual.format == "mono8"
     assert "seed 5, 96x64 mono8, 12.5 Hz" in actual.description
+
+
+def test_tags_are_the_numbers_and_come_round() -> None:
+    """Two cameras at the same frame give the same tag, as those that stamp a part's do; it has 16 bits."""
+    assert [frame.tag for frame in taken(opened(resume_from=65535), 3)] == [65535, 0, 1]
