@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -17,20 +18,39 @@ MOST_ENTRIES = 50_000
 # Records with many defects are large: the bound that saves a small machine's memory.
 MOST_BYTES = 128_000_000
 
+REFUSALS_KNOWN = 10_000
+"""For so many tickets it is known that an entry was refused or dropped: nobody asks for a ticket that is older."""
+
 
 @dataclass
 class Batch:
     """What is committed at once."""
 
     entries: list[Entry] = field(default_factory=list)
+    tickets: list[int] = field(default_factory=list)
+    """Of the entries, in their order."""
     counts: Counter[LedgerKey] = field(default_factory=Counter)
     cursors: dict[str, Position | None] = field(default_factory=dict)
     lost: list[tuple[int, int]] = field(default_factory=list)
     """Ranges of seq, first and last, that will never be journaled."""
     lost_part: int = 0
     """The highest part of which nothing but its count is left."""
+    lost_counter: tuple[int, int | None] = (0, None)
+    """The highest of those parts that the line had counted, and its counter."""
+    dropped: deque[int] = field(default_factory=lambda: deque(maxlen=REFUSALS_KNOWN))
+    """Tickets of entries that were dropped; the newest of them."""
     ticket: int = 0
     """All up to this one is settled by the commit."""
+    number: int = field(default_factory=lambda: secrets.randbits(62) or 1)
+    """Kept in the file with what it brought: a commit may arrive there and say that it did not."""
+    refused: dict[int, Entry] = field(default_factory=dict)
+    """By ticket, what found no place when it was last tried."""
+
+    def counter(self) -> int | None:
+        """Return the line's counter at the newest part that it had counted."""
+        counted = ((entry.part, entry.counter) for entry in self.entries if isinstance(entry, TriggerEntry))
+        found = [self.lost_counter, *((part, counter) for part, counter in counted if counter is not None)]
+        return max(found, key=lambda pair: pair[0])[1]
 
     def empty(self) -> bool:
         return not (self.entries or self.counts or self.cursors or self.lost)
@@ -89,7 +109,8 @@ class Backlog:
         """Return what is committed next, in order; it is the taker's from now on, whatever becomes of it."""
         with self._changed:
             batch, self._rest = self._rest, Batch(ticket=self._rest.ticket)
-            batch.entries.extend(self._forget(ticket) for ticket in list(islice(self._waiting, _BATCH)))
+            batch.tickets.extend(islice(self._waiting, _BATCH))
+            batch.entries.extend(self._forget(ticket) for ticket in batch.tickets)
             if self._waiting:
                 batch.ticket = next(iter(self._waiting)) - 1
             while self._whole and self._whole[0][0] not in self._waiting:
@@ -134,8 +155,11 @@ class Backlog:
             entry = self._forget(ticket)
             self._rest.counts[key_from_entry(entry)] += 1
             self._rest.lost_part = max(self._rest.lost_part, entry.part)
+            self._rest.dropped.append(ticket)
             if isinstance(entry, VerdictEntry):
                 extend(self._rest.lost, entry.seq)
+            elif entry.counter is not None and entry.part > self._rest.lost_counter[0]:
+                self._rest.lost_counter = (entry.part, entry.counter)
 
 
 def key_from_entry(entry: Entry) -> LedgerKey:

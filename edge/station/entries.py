@@ -76,3 +76,5 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing more is journaled as yet."""
     ahead: bool = False
     """The position asked for lies beyond the last verdict that was ever given."""
+    fault: str = ""
+    """Why it could not be read, twice; then *last* is where the asker stood, and nothing is known of what follows."""

@@ -13,21 +13,21 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
 
 from edge.clock import Clock
 from edge.errors import ConfigurationError
 from edge.records import Mode
-from edge.station.backlog import MOST_BYTES, MOST_ENTRIES, Backlog, Batch, key_from_entry
+from edge.station.backlog import MOST_BYTES, MOST_ENTRIES, REFUSALS_KNOWN, Backlog, Batch, key_from_entry
+from edge.station.damage import is_damage
 from edge.station.entries import BEGINNING, Gap, Page, Position, TriggerEntry, VerdictEntry
 from edge.station.folder import Folder
-from edge.station.pages import read_page
-from edge.station.store import Connect, Store, connect, is_damage
-from edge.station.upkeep import BITE, checkpoint, delete_bite
+from edge.station.replays import Replays
+from edge.station.side import Side
+from edge.station.store import Connect, Store, connect
+from edge.station.upkeep import BITE, Lifetime, checkpoint, delete_bite
 
 __all__ = ["BEGINNING", "Gap", "Journal", "Page", "Position", "TriggerEntry", "VerdictEntry", "open_journal"]
 
@@ -98,7 +98,8 @@ class Journal:
         left_open: triggers of earlier runs that have no verdict.
         remembered: (request id, trigger) of the last 20,000 requested ones, the oldest first.
         cursors: by consumer.
-        durable, durable_seq: all tickets up to this one are settled; the highest verdict on the disk.
+        last_counter: the line's own, at the newest trigger of the earlier runs that had one.
+        durable, durable_seq: all tickets up to this one are settled, see ``kept``; the highest verdict on the disk.
         fd: readable after each commit, each change of ``alarm`` and each answer.
     """
 
@@ -111,6 +112,7 @@ class Journal:
         self.left_open = loaded.left_open
         self.remembered = loaded.remembered
         self.cursors = loaded.cursors
+        self.last_counter = loaded.counter
         self.durable, self.durable_seq = 0, loaded.seq
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._folder = folder
@@ -119,12 +121,11 @@ class Journal:
         self._clock = clock
         self._backlog = backlog
         self._batch: Batch | None = None
-        self._asked: SimpleQueue[tuple[object, Position, int] | None] = SimpleQueue()
-        self._held: deque[tuple[object, Position, int]] = deque()
-        self._answers: deque[tuple[object, Page]] = deque()
-        self._reader = _Side(store, connect)
-        self._keeper = _Side(store, connect)
-        self._connected: dict[str, Store | _Side] = {"write": store, "read": self._reader, "upkeep": self._keeper}
+        self._refused: frozenset[int] = frozenset()
+        reader = Side(store, connect)
+        self._replays = Replays(reader)
+        self._keeper = Side(store, connect)
+        self._connected: dict[str, Store | Side] = {"write": store, "read": reader, "upkeep": self._keeper}
         # Writer and housekeeping take turns: SQLite's own waiting sleeps in steps of milliseconds.
         self._turn = threading.Lock()
         self._ending = threading.Event()
@@ -133,6 +134,7 @@ class Journal:
         self._troubles: dict[str, str] = {}
         self._entries_written = 0
         self._checkpointed = (0, clock.now_us())
+        self._lifetime = Lifetime(settings.keep_days, clock.now_us())
         with self._watched("write"):
             store.begin()
         if not store.begun:
@@ -183,13 +185,29 @@ class Journal:
         self.ledger.add(shift, mode, what, n)
         return self._backlog.count((shift, mode, what), n)
 
-    def ask(self, key: object, after: Position, limit: int) -> None:
-        """Order the page of verdicts behind a position; it comes with ``answered()`` under the same key."""
-        self._asked.put((key, after, limit))
+    def kept(self, ticket: int) -> bool:
+        """
+        Return whether what the ticket stands for is on the disk: settled, and neither refused nor dropped.
 
-    def answered(self) -> list[tuple[object, Page]]:
-        """Return the pages that were read since the last call."""
-        return [self._answers.popleft() for _ in range(len(self._answers))]
+        To be asked soon: after 10,000 tickets more a refusal is forgotten.
+        """
+        return ticket <= self.durable and ticket not in self._refused
+
+    def ask(self, key: object, after: Position, limit: int) -> bool:
+        """
+        Order the page of verdicts behind a position; it comes with ``answered()`` under the same key.
+
+        Returns:
+            False when it was not ordered, since 64 wait to be read or to be fetched.
+        """
+        return self._replays.ask(key, after, limit)
+
+    def answered(self, most: int = 1) -> list[tuple[object, Page]]:
+        """Return pages that were read, so many at most; when there are more, ``fd`` is readable again."""
+        pages = self._replays.fetch(most)
+        if self._replays.ready():
+            self._wake()
+        return pages
 
     def acknowledge_wakeup(self) -> None:
         """Make ``fd`` unreadable until there is news; to be called before the news is looked at."""
@@ -214,21 +232,11 @@ class Journal:
         return self._batch is None
 
     def read_waiting(self) -> bool:
-        """Read the pages that were asked for; return whether one was."""
-        with contextlib.suppress(Empty):
-            while True:
-                asked = self._asked.get_nowait()
-                if asked is not None:
-                    self._held.append(asked)
-        answered = False
-        with self._watched("read"):
-            while self._held and (connection := self._reader.get()) is not None:
-                key, after, limit = self._held[0]
-                page = read_page(connection, after, limit, self.seq)
-                self._held.popleft()
-                self._answers.append((key, page))
-                self._wake()
-                answered = True
+        """Read the pages that were asked for; return whether one was answered, with records or with a fault."""
+        answered = self._replays.read(self.seq)
+        self._tell("read", self._named("read", self._replays.trouble) if self._replays.trouble else "")
+        if answered:
+            self._wake()
         return answered
 
     def keep_house(self) -> bool:
@@ -239,8 +247,8 @@ class Journal:
             if connection is not None:
                 self._checkpoint_if_due(connection)
                 with self._turn:
-                    settings = self._settings
-                    deleted = delete_bite(connection, self._clock.utc_us(), settings.keep_days, settings.keep_mb)
+                    self._lifetime.mark_if_due(connection, self._clock.now_us())
+                    deleted = delete_bite(connection, self._settings.keep_days, self._settings.keep_mb)
         return deleted == BITE
 
     # ---- life ------------------------------------------------------------------------------------------------
@@ -285,7 +293,7 @@ class Journal:
     def _end_threads(self) -> None:
         self._ending.set()
         self._backlog.end()
-        self._asked.put(None)
+        self._replays.end()
         for thread in self._threads:
             thread.join(_CLOSE_S)
 
@@ -323,11 +331,9 @@ class Journal:
 
     def _read_on(self) -> None:
         while not self._ending.is_set():
-            asked = self._asked.get()
-            if asked is not None:
-                self._held.append(asked)
+            self._replays.wait()
             self.read_waiting()
-            while self._held and not self._ending.wait(_RETRY_S):
+            while self._replays.retrying() and not self._ending.wait(_RETRY_S):
                 self.read_waiting()
 
     def _keep_house_on(self) -> None:
@@ -339,9 +345,13 @@ class Journal:
         for fault in faults:
             log.error("journal: %s", fault)
             self._tell("fault", fault)
-        seqs = [entry.seq for entry in batch.entries if isinstance(entry, VerdictEntry)]
+        if refused := {*batch.refused, *batch.dropped}:
+            known = {*self._refused, *refused}
+            # Told before they are settled: the loop may ask in between.
+            self._refused = frozenset(ticket for ticket in known if ticket > batch.ticket - REFUSALS_KNOWN)
+        kept = (entry for ticket, entry in zip(batch.tickets, batch.entries, strict=True) if ticket not in refused)
         self._entries_written += len(batch.entries)
-        self.durable_seq = max([self.durable_seq, *seqs])
+        self.durable_seq = max([self.durable_seq, *(entry.seq for entry in kept if isinstance(entry, VerdictEntry))])
         self.durable = batch.ticket
         self._wake()
 
@@ -358,15 +368,23 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            self._drop(work, damaged=is_damage(error))
-            self._tell(work, f"journal {self._store.path}: {work}: {error}")
+            self._tell(work, self._named(work, f"{error}{self._drop(work, damaged=is_damage(error))}"))
         else:
             self._tell(work, "")
 
-    def _drop(self, work: str, *, damaged: bool) -> None:
+    def _drop(self, work: str, *, damaged: bool) -> str:
+        """Return what is wrong beyond that, empty if nothing is: the disk may refuse to let a damaged file be moved."""
+        trouble = ""
         if work == "write" and damaged:
-            self._store.put_aside("damaged while it was written")
+            try:
+                self._store.put_aside("damaged while it was written")
+            except OSError as error:
+                trouble = f"; it cannot be set aside as yet: {error}"
         self._connected[work].drop()
+        return trouble
+
+    def _named(self, work: str, trouble: str) -> str:
+        return f"journal {self._store.path}: {work}: {trouble}"
 
     def _tell(self, work: str, trouble: str) -> None:
         if self._troubles.get(work, "") == trouble:
@@ -381,39 +399,3 @@ class Journal:
 
     def _wake(self) -> None:
         os.eventfd_write(self.fd, 1)
-
-
-class _Side:
-    """A connection beside the writer's; another one when the file is another one."""
-
-    def __init__(self, store: Store, connect: Connect) -> None:
-        self._store = store
-        self._connect = connect
-        self._connection: sqlite3.Connection | None = None
-        self._file: os.stat_result | None = None
-
-    def get(self) -> sqlite3.Connection | None:
-        """
-        Return the connection, None while there is no file.
-
-        Raises:
-            OSError: the path names another file, or none.
-        """
-        if self._file is not self._store.file:
-            self.drop()
-            self._file = self._store.file
-        if self._file is None:
-            return None
-        if not os.path.samestat(self._store.path.stat(), self._file):
-            raise FileNotFoundError("another file lies in its place")
-        if self._connection is None:
-            self._connection = connection = self._connect(self._store.path, False)
-            # A deletion holds up the writer: it need not be durable, and the checkpoint after it has its own time.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-        return self._connection
-
-    def drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

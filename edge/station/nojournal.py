@@ -24,6 +24,7 @@ class NoJournal:
         self.left_open: tuple[TriggerEntry, ...] = ()
         self.remembered: tuple[tuple[str, TriggerEntry], ...] = ()
         self.cursors: dict[str, Position] = {}
+        self.last_counter: int | None = None
         self.set_aside: Path | None = None
         self.failing = self.alarm = "no journal is kept: journal.sync = off"
         self.durable = self.durable_seq = 0
@@ -47,10 +48,14 @@ class NoJournal:
         self.ledger.add(shift, mode, what, n)
         return self._ticket()
 
-    def ask(self, key: object, after: Position, limit: int) -> None:
-        """Nothing can be read: requests for it are refused before they come here."""
+    def kept(self, ticket: int) -> bool:
+        return False
 
-    def answered(self) -> list[tuple[object, Page]]:
+    def ask(self, key: object, after: Position, limit: int) -> bool:
+        """Nothing can be read: requests for it are refused before they come here."""
+        return False
+
+    def answered(self, most: int = 1) -> list[tuple[object, Page]]:
         return []
 
     def acknowledge_wakeup(self) -> None:

@@ -62,6 +62,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE ends (one INTEGER PRIMARY KEY CHECK (one = 1), part INTEGER NOT NULL, seq INTEGER NOT NULL)",
         "INSERT INTO ends VALUES (1, 0, 0)",
     ),
+    (
+        # Number of the last batch: what is written again after a commit of unknown end is found to be there.
+        "ALTER TABLE ends ADD COLUMN batch INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE ends ADD COLUMN counter INTEGER",
+        "UPDATE ends SET counter = (SELECT counter FROM parts WHERE counter IS NOT NULL ORDER BY part DESC LIMIT 1)",
+        # How long the station had run, in all, when seq was the last one: age without a wall clock.
+        "CREATE TABLE marks (lived_us INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
+    ),
 )
 """Statements that bring a file of version i to version i + 1; a step that was released is never changed."""
 

@@ -11,6 +11,7 @@ import msgspec
 from edge.records import Mode
 from edge.station.backlog import Batch, extend, key_from_entry
 from edge.station.entries import Entry, Position, TriggerEntry, VerdictEntry
+from edge.station.epochs import Epochs, Number
 from edge.station.ledger import Ledger, LedgerKey
 
 # Requests remembered over a restart, so that a sender that repeats one is not given a second part.
@@ -28,7 +29,7 @@ _UPDATE = (
 _COUNT = (
     "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (shift, mode, what) DO UPDATE SET n = ledger.n + excluded.n"
 )
-_ENDS = "UPDATE ends SET part = max(part, ?), seq = max(seq, ?)"
+_ENDS = "UPDATE ends SET part = max(part, ?), seq = max(seq, ?), counter = coalesce(?, counter)"
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Loaded:
 
     seq: int = 0
     part: int = 0
+    counter: int | None = None
+    """The line's own, at the newest trigger that had one."""
     ledger: Ledger = field(default_factory=Ledger)
     cursors: dict[str, Position] = field(default_factory=dict)
     left_open: tuple[TriggerEntry, ...] = ()
@@ -50,23 +53,48 @@ class Loaded:
 
 
 def load(connection: sqlite3.Connection) -> Loaded:
-    """Read what the last run left."""
-    part, seq = connection.execute("SELECT part, seq FROM ends").fetchone()
+    """
+    Read what the last run left.
+
+    Raises:
+        msgspec.ValidationError, TypeError, ValueError: the file holds what no station wrote.
+    """
+    part, seq, counter = _ends(connection)
     left_open = _triggers(connection, "WHERE seq IS NULL ORDER BY part", ())
     asked = _triggers(connection, "WHERE request IS NOT NULL ORDER BY part DESC LIMIT ?", (REMEMBERED,))
-    last = connection.execute("SELECT epoch, first_seq, clean FROM epochs ORDER BY ordinal DESC LIMIT 1").fetchone()
-    continues = last is not None and last[2] and not left_open
+    epochs = Epochs.read(connection)
+    runs = tuple(zip(epochs.epochs, epochs.first_seqs, strict=True))
+    clean = connection.execute("SELECT clean = 1 FROM epochs ORDER BY ordinal DESC LIMIT 1").fetchone()
+    last = runs[-1] if clean == (1,) and not left_open else None
     return Loaded(
         seq=seq,
         part=part,
-        ledger=Ledger({(row[0], Mode(row[1]), row[2]): row[3] for row in connection.execute("SELECT * FROM ledger")}),
-        cursors={row[0]: Position(row[1], row[2]) for row in connection.execute("SELECT * FROM cursors")},
+        counter=counter,
+        ledger=Ledger({(shift, mode, what): n for shift, mode, what, n in _ledger_rows(connection)}),
+        cursors={consumer: Position(epoch, at) for consumer, epoch, at in _cursor_rows(connection)},
         left_open=left_open,
         remembered=tuple((entry.request, entry) for entry in reversed(asked) if entry.request is not None),
-        epoch=last[0] if continues else None,
-        first_seq=last[1] if continues else seq + 1,
-        epochs=tuple(connection.execute("SELECT epoch, first_seq FROM epochs ORDER BY ordinal")),
+        epoch=None if last is None else last[0],
+        first_seq=seq + 1 if last is None else last[1],
+        epochs=runs,
     )
+
+
+def _ends(connection: sqlite3.Connection) -> tuple[int, int, int | None]:
+    found = connection.execute("SELECT * FROM ends")
+    # A file of an older release on a disk that cannot be written has fewer columns.
+    row = dict(zip((column[0] for column in found.description), found.fetchone(), strict=True))
+    return msgspec.convert((row["part"], row["seq"], row.get("counter")), tuple[Number, Number, int | None])
+
+
+def _ledger_rows(connection: sqlite3.Connection) -> list[tuple[str, Mode, str, Number]]:
+    found = connection.execute("SELECT shift, mode, what, n FROM ledger").fetchall()
+    return msgspec.convert(found, list[tuple[str, Mode, str, Number]])
+
+
+def _cursor_rows(connection: sqlite3.Connection) -> list[tuple[str, Number, Number]]:
+    found = connection.execute("SELECT consumer, epoch, seq FROM cursors").fetchall()
+    return msgspec.convert(found, list[tuple[str, Number, Number]])
 
 
 def _triggers(connection: sqlite3.Connection, where: str, parameters: Sequence[int]) -> tuple[TriggerEntry, ...]:
@@ -93,44 +121,57 @@ def end_epoch(connection: sqlite3.Connection, epoch: int) -> bool:
 
 
 def restore(
-    connection: sqlite3.Connection, first_seq: int, seq: int, part: int, ledger: Ledger, cursors: dict[str, Position]
+    connection: sqlite3.Connection,
+    first_seq: int,
+    seq: int,
+    part: int,
+    counter: int | None,
+    ledger: Ledger,
+    cursors: dict[str, Position],
 ) -> None:
     """Write into a new file what is still known of the one that is gone."""
-    connection.execute(_ENDS, (part, seq))
+    connection.execute(_ENDS, (part, seq, counter))
     if seq >= first_seq:
         _lose(connection, [(first_seq, seq)])
     _count(connection, ledger.counts())
     _cursors(connection, dict(cursors))
 
 
-def commit(connection: sqlite3.Connection, batch: Batch) -> list[Entry]:
+def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """
-    Write a batch in one transaction.
+    Write a batch in one transaction, unless an attempt before did it and was told that it had failed.
 
-    Returns:
-        The entries that found no place: a part triggered twice, a verdict for a part that has one or never was.
+    ``batch.refused`` is then what found no place: a part triggered twice, a verdict for a part that has one or never
+    was.
     """
     connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("SELECT 1 FROM ends WHERE batch = ?", (batch.number,)).fetchone() is not None:
+        connection.execute("ROLLBACK")
+        return
+    _write_all(connection, batch)
+    connection.execute("UPDATE ends SET batch = ?", (batch.number,))
+    connection.execute("COMMIT")
+
+
+def _write_all(connection: sqlite3.Connection, batch: Batch) -> None:
     counts = batch.counts.copy()
-    refused: list[Entry] = []
+    batch.refused.clear()
     lost = list(batch.lost)
     last_part, last_seq = batch.lost_part, max((last for _, last in lost), default=0)
-    for entry in batch.entries:
+    for ticket, entry in zip(batch.tickets, batch.entries, strict=True):
         counts[key_from_entry(entry)] += 1
         last_part = max(last_part, entry.part)
         if isinstance(entry, VerdictEntry):
             last_seq = max(last_seq, entry.seq)
         if _write(connection, entry):
             continue
-        refused.append(entry)
+        batch.refused[ticket] = entry
         if isinstance(entry, VerdictEntry):
             extend(lost, entry.seq)
     _count(connection, counts)
     _cursors(connection, batch.cursors)
     _lose(connection, lost)
-    connection.execute(_ENDS, (last_part, last_seq))
-    connection.execute("COMMIT")
-    return refused
+    connection.execute(_ENDS, (last_part, last_seq, batch.counter()))
 
 
 def _write(connection: sqlite3.Connection, entry: Entry) -> bool:

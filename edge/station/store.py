@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import msgspec
-
 from edge.clock import Clock
 from edge.errors import ConfigurationError
 from edge.station import statements
 from edge.station.backlog import Batch, key_from_entry
+from edge.station.damage import foreign_values_are_damage, is_damage
 from edge.station.entries import Entry, TriggerEntry
 from edge.station.folder import Folder, set_aside
 from edge.station.ledger import Ledger
@@ -85,7 +84,7 @@ class Store:
         # What the file holds, for the case that it goes and has to be begun anew.
         self._ledger = Ledger(self.loaded.ledger.counts())
         self._cursors = dict(self.loaded.cursors)
-        self._seq, self._part = self.loaded.seq, self.loaded.part
+        self._seq, self._part, self._counter = self.loaded.seq, self.loaded.part, self.loaded.counter
         self._forgotten_part = 0
 
     # ---- start -----------------------------------------------------------------------------------------------
@@ -93,14 +92,20 @@ class Store:
     def _load(self) -> statements.Loaded:
         """Read the file, or begin one; a damaged one is moved out of the way, a full disk is not the end."""
         try:
-            return self._read()
+            return self._read_or_begin()
         except (sqlite3.Error, OSError) as error:
-            if is_damage(error):
-                self.put_aside(str(error))
-                return self._load()
             log.error("journal %s: cannot be opened for writing (%s); inspection starts without it", self.path, error)
             self.drop()
         return self._read_only()
+
+    def _read_or_begin(self) -> statements.Loaded:
+        try:
+            return self._read()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.put_aside(str(error))
+        return self._read()
 
     def _read_only(self) -> statements.Loaded:
         """Read what a full or read-only disk holds; without a file, or with one that is no use, begin with nothing."""
@@ -111,7 +116,7 @@ class Store:
         try:
             _check(connection)
             return self._loaded_from(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.error("journal %s: cannot be read either (%s): it is set aside when that is possible", self.path, error)
         finally:
             connection.close()
@@ -130,10 +135,8 @@ class Store:
     def _loaded_from(self, connection: sqlite3.Connection) -> statements.Loaded:
         # Bytes that are no text are damage too, and found where they are judged.
         connection.text_factory = lambda text: text.decode(errors="replace")
-        try:
+        with foreign_values_are_damage():
             loaded = statements.load(connection)
-        except (msgspec.ValidationError, TypeError, ValueError) as error:
-            raise sqlite3.DatabaseError(f"holds what was never written: {error}") from error
         self.file = self.path.stat()
         return loaded
 
@@ -173,20 +176,21 @@ class Store:
         Commit a batch.
 
         Returns:
-            Faults: entries that found no place, in words. Their counts are kept, their seq is lost.
+            Faults: entries that found no place, in words; ``batch.refused`` has them all. Their counts are kept, their
+            seq is lost.
 
         Raises:
-            sqlite3.Error, OSError: nothing of it was committed; drop the connection and write it again later.
+            sqlite3.Error, OSError: it is not known to be committed; drop the connection, write the same batch again.
         """
         if self._connection is not None and not self._is_ours():
             self.drop()
         if self._connection is None or not self.begun:
             self.begin()
         assert self._connection is not None
-        refused = statements.commit(self._connection, batch)
+        statements.commit(self._connection, batch)
         self._remember(batch)
         # Those that were open when their file went find no row, which is told by the gap and is no fault of the loop's.
-        return [_fault(entry) for entry in refused if entry.part > self._forgotten_part]
+        return [_fault(entry) for entry in batch.refused.values() if entry.part > self._forgotten_part]
 
     def end(self) -> bool:
         """Write the clean-close record; return False when a part is still open."""
@@ -203,14 +207,19 @@ class Store:
             self._connection = None
 
     def put_aside(self, why: str) -> None:
-        """Move the file out of the way; the next one begins with what is still known."""
+        """
+        Move the file out of the way; the next one begins with what is still known.
+
+        Raises:
+            OSError: it cannot be moved; it is not written to again, and the next write tries to move it first.
+        """
+        self.file = None
         self.set_aside = set_aside(self.path, self._clock.utc_us()) or self.set_aside
         log.error(
             "journal %s: %s; kept as %s, a new one is begun", self.path, why, self.set_aside or "nothing: it is gone"
         )
         # Closed after the move: SQLite leaves the log of a file that has moved as it is.
         self.drop()
-        self.file = None
 
     def _is_ours(self) -> bool:
         """Return whether the path still names the file that is open: a deleted one takes writes without complaint."""
@@ -228,7 +237,9 @@ class Store:
         connection = self._open(create=True)
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        statements.restore(connection, self._first_seq, self._seq, self._part, self._ledger, self._cursors)
+        statements.restore(
+            connection, self._first_seq, self._seq, self._part, self._counter, self._ledger, self._cursors
+        )
         connection.execute("COMMIT")
         self._forgotten_part = self._part
         self.file = self.path.stat()
@@ -238,6 +249,7 @@ class Store:
         self._ledger.merge(batch.counts)
         self._part = max(self._part, batch.lost_part)
         self._seq = max(self._seq, *(last for _, last in batch.lost), 0)
+        self._counter = self._counter if (counter := batch.counter()) is None else counter
         for entry in batch.entries:
             self._ledger.add(*key_from_entry(entry))
             self._part = max(self._part, entry.part)
@@ -252,11 +264,6 @@ def _check(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(found)
-
-
-def is_damage(error: Exception) -> bool:
-    """Tell a broken file (malformed, not a database) from a disk that refuses; those are subclasses."""
-    return type(error) is sqlite3.DatabaseError
 
 
 def _fault(entry: Entry) -> str:

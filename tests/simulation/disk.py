@@ -35,7 +35,9 @@ class Disk:
         class Fragile(sqlite3.Connection):
             def execute(self, *arguments: Any) -> sqlite3.Cursor:
                 disk.turn()
-                return super().execute(*arguments)
+                cursor = super().execute(*arguments)
+                disk.interrupt(arguments[0])
+                return cursor
 
             def executemany(self, *arguments: Any) -> sqlite3.Cursor:
                 disk.turn()
@@ -51,6 +53,11 @@ class Disk:
         if self.good_for <= 0:
             raise sqlite3.OperationalError("database or disk is full")
         self.good_for -= 1
+
+    def interrupt(self, statement: str) -> None:
+        """Report a failure all the same where the last statement that succeeded was a COMMIT: it has landed."""
+        if statement == "COMMIT" and self.good_for == 0:
+            raise sqlite3.OperationalError("disk I/O error")
 
 
 class Writer:
@@ -71,8 +78,10 @@ class Writer:
 
     def look(self) -> None:
         """Begin to read or to commit if something waits and none is under way."""
+        # More pages may lie ready than the loop fetched at once.
+        self.waits = self.waits or self._journal._replays.ready()
         # The queues' own predicates: there is no other way to see that the threads would wake.
-        if not self._reading and (self._journal._held or not self._journal._asked.empty()):
+        if not self._reading and self._journal._replays.waiting():
             self._reading = True
             self._world.timeline.after(_RETRY_US if self._journal.alarm else self._rng.randint(100, 5_000), self._read)
         if self._begun or (self._journal._backlog._is_empty() and not self._journal.failing):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+import edge.station.store
 from edge.errors import ConfigurationError
 from edge.station.folder import Folder
 from edge.station.journal import BEGINNING, Gap, Position
-from edge.station.store import FILE, Store, connect, connect_past_locks, is_damage
+from edge.station.store import FILE, Store, connect, connect_past_locks
 from tests.support.journal import SHIFT, Disk, HandClock, answer_parts, opened, page, records, trigger, verdict
 
 
@@ -63,6 +66,16 @@ def test_a_file_that_is_no_journal_is_kept_beside_a_new_one(tmp_path: Path, cont
         "UPDATE ledger SET what = 'PAST'",
         "UPDATE ledger SET n = 'many'",
         "UPDATE parts SET mode = x'ff' WHERE seq IS NULL",
+        "UPDATE ledger SET n = -1",
+        "UPDATE ledger SET shift = x'00'",
+        "UPDATE cursors SET epoch = 'abc'",
+        "UPDATE cursors SET seq = x'00'",
+        "UPDATE epochs SET epoch = 'abc'",
+        "UPDATE epochs SET first_seq = 1.5",
+        "UPDATE ends SET seq = 'abc'",
+        "UPDATE ends SET part = 9223372036854775807",
+        "UPDATE ends SET counter = 'abc'",
+        "UPDATE parts SET tag = 'abc'",
         "DELETE FROM ends",
     ],
 )
@@ -70,6 +83,7 @@ def test_content_that_was_never_written_is_damage(tmp_path: Path, statement: str
     """The structure is whole, but a value is none of ours."""
     first = opened(tmp_path)
     first.trigger(trigger(1))
+    first.cursor("plc", Position(first.epoch, 0))
     first.close(clean=False)
     altered(tmp_path / FILE, statement)
     second = opened(tmp_path)
@@ -95,6 +109,56 @@ def test_damage_found_while_writing_is_set_aside_too(tmp_path: Path) -> None:
     assert opened(tmp_path).ledger.rows(None) == journal.ledger.rows(None)
 
 
+def test_a_damaged_file_that_cannot_be_moved_is_told_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is written to it; the writer lives, and goes on in a new one as soon as there may be one."""
+    journal = opened(tmp_path, connect=(disk := _Rotten()))
+    answer_parts(journal, 1, 2)
+    journal.write_waiting()
+    disk.rotten = True
+    ticket = answer_parts(journal, 3, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(edge.station.store, "set_aside", _refuse)
+        assert not journal.write_waiting()
+        assert "malformed; it cannot be set aside as yet: [Errno 30]" in journal.failing
+        disk.rotten = False
+        assert not journal.write_waiting()
+        assert "Read-only file system" in journal.failing
+        assert not journal.kept(ticket)
+    assert journal.write_waiting()
+    assert (journal.failing, journal.kept(ticket)) == ("", True)
+    assert journal.set_aside is not None
+    assert page(journal, Position(journal.epoch, 0)).gap == Gap(1, 2, "lost")
+
+
+def test_a_start_beside_a_damaged_file_that_cannot_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inspection begins without a file, which is told; what waited is written as soon as the damaged one is away."""
+    (tmp_path / FILE).write_bytes(b"x" * 8192)
+    with monkeypatch.context() as patch:
+        patch.setattr(edge.station.store, "set_aside", _refuse)
+        journal = opened(tmp_path)
+        assert "Read-only file system" in journal.alarm
+        answer_parts(journal, 1, 2)
+        assert not journal.write_waiting()
+    assert (tmp_path / FILE).read_bytes() == b"x" * 8192
+    assert journal.write_waiting()
+    assert journal.set_aside is not None
+    assert page(journal).records == records(1, 2)
+
+
+def test_a_file_that_is_damaged_as_soon_as_it_is_begun_is_a_disk_that_refuses(tmp_path: Path) -> None:
+    """The start ends all the same."""
+    disk = _Rotten()
+    disk.rotten = True
+    journal = opened(tmp_path, connect=disk)
+    assert "malformed" in journal.failing
+
+
+def _refuse(path: Path, utc_us: int) -> Path | None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 class _Rotten(Disk):
     rotten = False
 
@@ -108,7 +172,7 @@ def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close(clean=True)
     altered(tmp_path / FILE, "PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match="version 99, expected 1 at most"):
+        with pytest.raises(ConfigurationError, match="version 99, expected 2 at most"):
             opened(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE]
 
@@ -239,13 +303,6 @@ def test_a_clean_close_record_beside_an_open_part_is_not_believed(tmp_path: Path
     first.close(clean=False)
     altered(tmp_path / FILE, "UPDATE epochs SET clean = 1")
     assert not opened(tmp_path).continued
-
-
-def test_only_a_broken_file_is_damage() -> None:
-    """A disk that refuses is not: the file stays where it is."""
-    assert is_damage(sqlite3.DatabaseError("file is not a database"))
-    assert not is_damage(sqlite3.OperationalError("disk I/O error"))
-    assert not is_damage(OSError(28, "No space left on device"))
 
 
 def test_a_verdict_cannot_be_changed_in_the_file(tmp_path: Path) -> None:
