@@ -27,6 +27,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 ENVIRONMENT_PREFIX = "EDGE_"
+_LARGEST_TOML = 1_000_000
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -437,11 +438,18 @@ def read_toml(path: Path, what: str = "the station's TOML file") -> dict[str, An
         ConfigurationError: it cannot be read, or is not TOML; says the line.
     """
     try:
-        tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{path}: not a file; name {what}")
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_TOML + 1)
+        if len(text) > _LARGEST_TOML:
+            raise ConfigurationError(f"{path}: larger than {_LARGEST_TOML} bytes; name {what}")
+        tree: dict[str, Any] = tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name {what}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not TOML: {error}; mend the file") from error
+    # Both decoding errors are ValueErrors; so is a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: not TOML: {str(error)[:200]}; mend the file") from error
     return tree
 
 

@@ -164,7 +164,7 @@ def refuse_other_bundle(bundle: Bundle, hash_: str) -> None:
     if hash_ and bundle.hash != hash_:
         raise BundleError(
             f"{bundle.path}: the bundle on disk (hash {bundle.hash[:12]}) is not the one that was active (hash "
-            f"{hash_[:12]}): reload it by request, or put the old one back"
+            f"{hash_[:12]}): put the old one back, or restart the station to take this one"
         )
 
 

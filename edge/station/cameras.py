@@ -11,7 +11,6 @@ from edge.inspector.link import CameraState, Captured
 from edge.records import CameraStatus
 from edge.requests import Independent
 from edge.settings import CameraSettings
-from edge.station.intake import LARGEST_GAP
 
 _COUNTER = 2**32
 # A number that is no further behind than this came out of order; further is a counter that began anew.
@@ -24,22 +23,24 @@ class Count:
     """
     A count by somebody else, beside our own: numbers that go up by one for every part.
 
+    Args:
+        last: the number that an earlier run ended with; None = it begins with the first that comes.
+
     Attributes:
         counted: parts by their numbers since the first; None before it.
         taken: how many of them were triggered here.
         trusted: no number was ever passed unseen; False = the numbers cannot tell what was missed.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, last: int | None = None) -> None:
         self._name = name
-        self._last: int | None = None
-        self.counted: int | None = None
+        self._last = last
+        self.counted: int | None = None if last is None else 0
         self.taken = 0
         self.trusted = True
 
     def note(self, number: int) -> int:
         """Take note of a part's number; return how many were passed over before it."""
-        self.taken += 1
         if self._last is None:
             self._last, self.counted = number, 1
             return 0
@@ -101,15 +102,20 @@ class Cameras:
         self._set(message.camera, last_frame=message.frame_no)
         self._heard_us[message.camera] = now_us
         count = self._counts.get(message.camera)
-        if count is None or not message.numbered:
+        if count is None or not message.numbered or message.open_no == 0:
             return 0
         passed = count.note(message.frame_no)
         if opened != self._opens[message.camera]:
             # What a camera that begins to count anew has passed is not known.
             return passed if count.trusted else 0
-        # Within one open each missing number is a part of its own, with its verdict.
-        count.taken += passed if passed < LARGEST_GAP else 0
+        # Within one open each missing number may be a part of its own, with its verdict: took() tells.
         return 0
+
+    def took(self, camera: str, parts: int) -> None:
+        """Note how many parts a frame, and the gap before it, were taken for."""
+        count = self._counts.get(camera)
+        if count is not None:
+            count.taken += parts
 
     def lost(self, text: str) -> None:
         """The process that had them open is gone."""

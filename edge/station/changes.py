@@ -33,11 +33,14 @@ from edge.recipe import STATION_RECIPE, RecipeFile, read_recipe, station_recipe
 from edge.records import AuditEvent, RecipeMark
 from edge.requests import Refusal
 from edge.settings import Station
+from edge.station.kept import KeptFile
 from edge.station.reporter import Reporter
 
 log = logging.getLogger("edge.station")
 
 _FILE = "active.json"
+# Engines are compiled and proven beside the line; a self-test waits for gaps between parts.
+_TAKE_LIMIT_US = 180_000_000
 
 
 class Active(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ class Changes:
         order: Callable[[ToInspector], bool],
     ) -> None:
         self._station = station
-        self._file = None if folder is None else folder / _FILE
+        self._file = KeptFile(folder, _FILE, Active)
         self._trials = trials
         self._reporter = reporter
         self._clock = clock
@@ -97,13 +100,15 @@ class Changes:
         self._kind: Literal["recipe", "bundle", "selftest"] | None = None
         self._next: tuple[RecipeFile, str] | None = None
         self._answer: Answer | None = None
+        self._give_up_us: int | None = None
+        self._retest = False
         self.mark: RecipeMark | None = None
         self.selftest_failed = ""
-        active = self._read()
+        active = self._file.read() or Active(recipe="", bundle="")
         try:
             self.recipe = RecipeFile.model_validate_json(active.recipe) if active.recipe else station_recipe(station)
         except ValidationError as error:
-            raise ConfigurationError(f"{self._file}: not a recipe of this release; remove the file") from error
+            raise ConfigurationError(f"{_FILE} in the state directory: no recipe of this release; remove it") from error
         self.bundle = active.bundle or str(station.bundle.path)
 
     @property
@@ -129,12 +134,18 @@ class Changes:
     def selftest(self, answer: Answer) -> None:
         """Have the reference frames judged by the engines in use."""
         self._begin("selftest", (self.recipe, self.bundle), answer)
+        self._give_up_us = self._clock.now_us() + _TAKE_LIMIT_US
         if not self._order(SelfTest()):
             self._refuse(Refusal.NOT_READY, "there is no inspector at present; ask again when the station is ready")
 
     def _try(self, kind: Literal["recipe", "bundle"], recipe: RecipeFile, bundle: str, answer: Answer) -> None:
         self._begin(kind, (recipe, bundle), answer)
-        task = Task(station=self._station.model_dump_json(), bundle=bundle, recipe=recipe.model_dump_json().encode())
+        task = Task(
+            station=self._station.model_dump_json(),
+            bundle=bundle,
+            recipe=recipe.model_dump_json().encode(),
+            parent=os.getpid(),
+        )
         try:
             self._trials.start(task)
         except OSError as error:
@@ -149,6 +160,8 @@ class Changes:
 
     def look_after_trial(self) -> None:
         """Go on when the trial has ended."""
+        if self._give_up_us is not None and self._clock.now_us() >= self._give_up_us:
+            self._refuse(Refusal.NOT_READY, f"the inspector has not answered for {_TAKE_LIMIT_US // 1_000_000} s")
         report = self._trials.ended() if self._trials.running else None
         if report is None or self._next is None:
             return
@@ -157,13 +170,14 @@ class Changes:
             return
         recipe, bundle = self._next
         # Before it is used: what cannot be kept would be another recipe after the next restart.
-        fault = self._prepare_file(recipe, bundle)
+        fault = self._keep(recipe, bundle)
         if fault:
             self._refuse(self._refusal(), fault)
             return
+        self._give_up_us = self._clock.now_us() + _TAKE_LIMIT_US
         told = recipe.model_dump_json().encode()
-        order = TakeRecipe(recipe=told) if self._kind == "recipe" else TakeBundle(path=bundle, recipe=told)
-        if not self._order(order):
+        take_bundle = TakeBundle(path=bundle, recipe=told, bundle_hash=report.bundle_hash)
+        if not self._order(TakeRecipe(recipe=told) if self._kind == "recipe" else take_bundle):
             self._refuse(Refusal.NOT_READY, "the inspector ended during the trial; ask again when the station is ready")
 
     def recipe_taken(self, message: RecipeTaken) -> None:
@@ -199,8 +213,12 @@ class Changes:
         """A new inspector works with what is active."""
         if self.mark is None or self.mark.hash != message.recipe_hash:
             self.mark = self._mark(message.recipe_hash)
-        if self.selftest_failed:
-            self._order(SelfTest())
+        self._retest = bool(self.selftest_failed)
+
+    def retest(self) -> None:
+        """Have a new inspector show that it judges as it must, if the last one did not."""
+        if self._retest and self._order(SelfTest()):
+            self._retest = False
 
     def inspector_lost(self) -> None:
         """What it was about to take is refused; what is active goes on with the next one."""
@@ -218,7 +236,6 @@ class Changes:
         assert self._next is not None
         self.recipe, self.bundle = self._next
         self.mark = self._mark(recipe_hash)
-        self._take_file()
 
     def _mark(self, recipe_hash: str) -> RecipeMark:
         return RecipeMark(
@@ -240,53 +257,26 @@ class Changes:
         }
         assert self._kind is not None
         self._reporter.audit(events[self._kind], None, text, None)
+        if self._give_up_us is not None and self._kind != "selftest":
+            # It was kept for the next start already; the old one stays.
+            fault = self._keep(self.recipe, self.bundle)
+            if fault:
+                log.error("%s; the next start begins with what was refused now", fault)
         self._end(refusal, text)
 
     def _end(self, refusal: Refusal | None, text: str) -> None:
         answer, self._kind, self._next, self._answer = self._answer, None, None, None
+        self._give_up_us = None
         if answer is not None:
             answer(refusal, text)
 
     # ---- over a restart --------------------------------------------------------------------------------------
 
-    def _read(self) -> Active:
-        if self._file is None or not self._file.exists():
-            return Active(recipe="", bundle="")
-        try:
-            return msgspec.json.decode(self._file.read_bytes(), type=Active)
-        except (OSError, msgspec.DecodeError) as error:
-            # Which recipe was active is not known, and the wrong one would pass what must not pass.
-            raise ConfigurationError(
-                f"{self._file}: cannot be read ({error}); remove it to start with the recipe and bundle of the settings"
-            ) from error
-
-    def _prepare_file(self, recipe: RecipeFile, bundle: str) -> str:
-        """Write the new file beside the old one; return why it cannot be written, if it cannot."""
-        if self._file is None:
-            return ""
+    def _keep(self, recipe: RecipeFile, bundle: str) -> str:
+        """Have this recipe and bundle outlive a restart; return why they cannot, empty when they do."""
+        own_recipe, own_bundle = recipe.name == STATION_RECIPE, bundle == str(self._station.bundle.path)
         active = Active(
-            recipe="" if recipe.name == STATION_RECIPE else recipe.model_dump_json(),
-            bundle="" if bundle == str(self._station.bundle.path) else str(Path(bundle).absolute()),
+            recipe="" if own_recipe else recipe.model_dump_json(),
+            bundle="" if own_bundle else str(Path(bundle).absolute()),
         )
-        try:
-            with self._new_file.open("wb") as file:
-                file.write(msgspec.json.encode(active))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            return f"{self._new_file}: cannot be written ({error.strerror}): the change would not outlive a restart"
-        return ""
-
-    @property
-    def _new_file(self) -> Path:
-        assert self._file is not None
-        return self._file.with_suffix(".new")
-
-    def _take_file(self) -> None:
-        """Put the new file into the old one's place."""
-        if self._file is None:
-            return
-        try:
-            self._new_file.replace(self._file)
-        except OSError as error:
-            log.error("%s: %s; after a restart the recipe and bundle of before are active", self._file, error.strerror)
+        return self._file.write(None if own_recipe and own_bundle else active)

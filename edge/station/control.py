@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 import zmq
@@ -59,6 +60,10 @@ class Asked:
     request: AnyRequest
 
 
+Names: TypeAlias = tuple[str | None, int | None, int | None]
+"""By what the line names a part: part id, tag, counter."""
+
+
 @dataclass
 class _InHand:
     digest: bytes
@@ -68,8 +73,10 @@ class _InHand:
 @dataclass(frozen=True)
 class _Answered:
     digest: bytes | None
-    """None of a trigger of an earlier run: of it only the id is known."""
+    """None of a trigger of an earlier run: of it only *names* is known."""
     answer: AnyAnswer
+    names: Names | None = None
+    renew: Callable[[], AnyAnswer] | None = None
 
 
 class Control:
@@ -83,7 +90,9 @@ class Control:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, clock: Clock) -> None:
         self._clock = clock
         self._in_hand: dict[str, _InHand] = {}
-        self._answered: OrderedDict[str, _Answered] = OrderedDict()
+        # Triggers apart: the many small requests of consumers must not make the station forget a part.
+        self._triggers: OrderedDict[str, _Answered] = OrderedDict()
+        self._others: OrderedDict[str, _Answered] = OrderedDict()
         self._second = 0
         self._heard: Counter[bytes] = Counter()
         self.socket = _bound(context, endpoint)
@@ -113,24 +122,33 @@ class Control:
                 return Asked(peer, request)
         return None
 
-    def answer(self, asked: Asked, answer: AnyAnswer, payload: Sequence[bytes] = ()) -> None:
+    def answer(
+        self,
+        asked: Asked,
+        answer: AnyAnswer,
+        payload: Sequence[bytes] = (),
+        renew: Callable[[], AnyAnswer] | None = None,
+    ) -> None:
         """
         Send *answer*, its id and time set here; a peer that has gone, or does not read, loses it and may ask again.
 
         Args:
             asked: as received; the answer goes to whoever repeated it last.
             payload: of a replay, the verdicts.
+            renew: asked for the answer when the request comes again; None = it stays what it is.
         """
         id_ = asked.request.id
         answer = msgspec.structs.replace(answer, id=id_)
         entry = self._in_hand.pop(id_, None) if isinstance(asked.request, ONCE) else None
         if entry is not None and not (isinstance(answer, Refused) and answer.code in NOT_YET):
-            self._keep(id_, _Answered(entry.digest, answer))
+            kept = self._triggers if isinstance(asked.request, Trigger) else self._others
+            self._keep(kept, id_, _Answered(entry.digest, answer, renew=renew))
         self._send(asked.peer if entry is None else entry.peer, answer, payload)
 
-    def remember(self, request_id: str, answer: AnyAnswer) -> None:
-        """Answer a trigger of this id with *answer* from now on: an earlier run carried it out."""
-        self._keep(request_id, _Answered(None, msgspec.structs.replace(answer, id=request_id)))
+    def remember(self, request_id: str, answer: AnyAnswer, names: Names) -> None:
+        """Answer a trigger of this id and these names with *answer* from now on: an earlier run carried it out."""
+        answered = _Answered(None, msgspec.structs.replace(answer, id=request_id), names)
+        self._keep(self._triggers, request_id, answered)
 
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
@@ -155,7 +173,7 @@ class Control:
             else:
                 self._refuse(peer, _used(request))
             return False
-        if (before := self._answered.get(request.id)) is not None:
+        if (before := self._triggers.get(request.id) or self._others.get(request.id)) is not None:
             self._answer_again(peer, request, digest, before)
             return False
         if len(self._in_hand) >= _IN_HAND:
@@ -166,17 +184,19 @@ class Control:
         return True
 
     def _answer_again(self, peer: tuple[bytes, ...], request: AnyRequest, digest: bytes, before: _Answered) -> None:
-        if before.digest == digest or (before.digest is None and isinstance(request, Trigger)):
-            self._answered.move_to_end(request.id)
-            self._send(peer, before.answer)
+        if before.digest == digest or (before.digest is None and before.names == _names(request)):
+            kept = self._triggers if request.id in self._triggers else self._others
+            kept.move_to_end(request.id)
+            answer = before.answer if before.renew is None else before.renew()
+            self._send(peer, msgspec.structs.replace(answer, id=request.id))
         else:
             self._refuse(peer, _used(request))
 
-    def _keep(self, request_id: str, answered: _Answered) -> None:
-        self._answered[request_id] = answered
-        self._answered.move_to_end(request_id)
-        if len(self._answered) > _REMEMBERED:
-            self._answered.popitem(last=False)
+    def _keep(self, kept: OrderedDict[str, _Answered], request_id: str, answered: _Answered) -> None:
+        kept[request_id] = answered
+        kept.move_to_end(request_id)
+        if len(kept) > _REMEMBERED:
+            kept.popitem(last=False)
 
     def _refuse(self, peer: tuple[bytes, ...], fault: Unreadable) -> None:
         self._send(peer, Refused(version=VERSION, id=fault.id, now_us=0, code=fault.code, text=fault.text))
@@ -191,6 +211,10 @@ def _parts(frames: list[bytes]) -> tuple[tuple[bytes, ...], list[bytes]]:
     """Return the way back and what was sent; a REQ socket puts an empty part between them."""
     split = 2 if len(frames) > 2 and not frames[1] else 1
     return tuple(frames[:split]), frames[split:]
+
+
+def _names(request: AnyRequest) -> Names | None:
+    return (request.part_id, request.tag, request.counter) if isinstance(request, Trigger) else None
 
 
 def _used(request: AnyRequest) -> Unreadable:

@@ -7,7 +7,6 @@ Life cycle, in order: settings, run directory, journal, sockets, signals, loop, 
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import sys
 import tempfile
@@ -21,12 +20,15 @@ from edge import ctl
 from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError
+from edge.inspector.link import endpoints
 from edge.settings import Daemon, Station, state_dir_of
 from edge.station.changes import Changes
 from edge.station.check import check
 from edge.station.control import Control
 from edge.station.journal import open_journal
+from edge.station.log import logged
 from edge.station.loop import Loop
+from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
 from edge.station.reporter import Reporter
@@ -63,8 +65,7 @@ def inspect(command: Daemon) -> int:
     if command.check:
         check(station, Console())
         return 0
-    logging.basicConfig(level=logging.INFO, format="edge-inspectd: %(message)s")
-    with _run_dir(station) as run_dir, contextlib.closing(Notifier()) as notifier:
+    with logged("edge-inspectd"), _run_dir(station) as run_dir, contextlib.closing(Notifier()) as notifier:
         return serve(station, run_dir, notifier, once=command.once)
 
 
@@ -103,13 +104,17 @@ def serve(
                 reporter,
                 journal,
                 changes,
+                Maintenance(kept, SYSTEM_CLOCK, reporter),
                 SYSTEM_CLOCK,
                 wakeup,
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: setattr(loop, "stop_requested", True))
-            code = loop.run()
+            try:
+                code = loop.run()
+            finally:
+                wakeup.close()
         finally:
             context.destroy(_LINGER_MS)
         # Every part was answered: only what went wrong on the way to the disk can still make a new epoch necessary.
@@ -149,6 +154,8 @@ def _run_dir(station: Station) -> Iterator[Path]:
             f"key 'run_dir' = {station.run_dir}: {error.strerror}; choose another folder"
         ) from error
     with folder as name:
+        # The last inspector of some years, not the first, must still find room in a socket's path.
+        endpoints(Path(name), inspector=9_999_999)
         yield Path(name)
 
 

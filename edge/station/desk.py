@@ -90,7 +90,7 @@ class Desk:
         self._status = status
         self._changed = changed
         self._consumers = Consumers(journal if isinstance(journal, Journal) else None, clock)
-        self._counter = Count("counter")
+        self._counter = Count("counter", journal.last_counter)
         self._names: OrderedDict[str, int] = OrderedDict()
         self.stopping = False
         self._handlers: dict[type[Request], Callable[[Asked, Any], None]] = {
@@ -118,6 +118,7 @@ class Desk:
                     deadline_us=entry.deadline_us,
                     journaled=True,
                 ),
+                (entry.part_id, entry.tag, entry.counter),
             )
             self._remember(entry.part_id, entry.part)
 
@@ -145,22 +146,24 @@ class Desk:
         part, ticket = self._registrar.fire(request, cameras, self._unable(cameras))
         self._remember(request.part_id, part.number)
         self._note_counter(request)
-        self._registrar.outbox.when_durable(
-            ticket,
-            part.deadline_us,
-            lambda journaled: self._control.answer(
-                asked,
-                Triggered(
-                    version=VERSION,
-                    id=request.id,
-                    now_us=0,
-                    part=part.number,
-                    trigger_us=part.trigger_us,
-                    deadline_us=part.deadline_us,
-                    journaled=journaled,
-                ),
-            ),
-        )
+
+        def triggered(journaled: bool) -> Triggered:
+            return Triggered(
+                version=VERSION,
+                id=request.id,
+                now_us=0,
+                part=part.number,
+                trigger_us=part.trigger_us,
+                deadline_us=part.deadline_us,
+                journaled=journaled,
+            )
+
+        def answer(journaled: bool) -> None:
+            # Not kept yet is no last word: whoever repeats the trigger learns when it is.
+            renew = None if journaled else lambda: triggered(self._journal.kept(ticket))
+            self._control.answer(asked, triggered(journaled), renew=renew)
+
+        self._registrar.outbox.when_durable(ticket, part.deadline_us, answer)
 
     def _refusal_of(self, request: Trigger) -> tuple[Refusal, str] | None:
         """Return why no part is opened, None when one is."""
@@ -193,6 +196,7 @@ class Desk:
         if request.counter is None:
             return
         trusted = self._counter.trusted
+        self._counter.taken += 1
         unseen = self._counter.note(request.counter)
         if unseen:
             self._count("unseen", request.mode, unseen)

@@ -19,6 +19,8 @@ _Key: TypeAlias = Hashable
 
 # A view may come after its part's verdict: so many parts are remembered to tell that from a new part.
 _PARTS_KEPT = 1024
+# Cameras report each other's pictures of one moment in any order, but not seconds apart.
+_DISORDER_US = 1_000_000
 # A gap in the frame numbers is answered part by part; a larger one is told and answered with one part.
 LARGEST_GAP = 1000
 # Time stamps tell a missing frame when the distance is this much more than the period; less is jitter.
@@ -57,6 +59,8 @@ class FrameSequence:
 
     def gap_before(self, message: Captured) -> Gap:
         """Return what is missing between the last frame and this one."""
+        if message.open_no == 0:
+            return _NO_GAP  # No frame was taken: there is no number to go by.
         last, self._last = self._last, message
         if last is None or last.open_no != message.open_no or last.inspector != message.inspector:
             return _NO_GAP
@@ -99,6 +103,8 @@ class Intake:
         self._by_key: OrderedDict[_Key, Part] = OrderedDict()
         self._by_time: deque[Part] = deque(maxlen=_PARTS_KEPT)
         self._last_us: dict[str, int] = {}
+        self._opened: set[str] = set()
+        self._slipped: set[str] = set()
 
     @property
     def joins(self) -> bool:
@@ -127,6 +133,16 @@ class Intake:
             return None
         candidates = self._near(message.t_us) if self._join == "time" else self._of_key(message)
         return next((part for part in candidates if part.views[message.camera].frame is None), None)
+
+    def crowded(self, message: Captured) -> list[Part]:
+        """Return the parts so close to a new one, opened by this frame, that a view could be of either."""
+        return self._near(message.t_us) if self.joins and self._join == "time" else []
+
+    def opened_camera(self, camera: str, counts: bool) -> None:
+        """Note that a camera was opened; one whose numbers did not go on meanwhile names no part by them any more."""
+        if camera in self._opened and not counts:
+            self._slipped.add(camera)
+        self._opened.add(camera)
 
     def opened(self, message: Captured, part: Part) -> None:
         """Note a part that this frame opened."""
@@ -164,7 +180,7 @@ class Intake:
         if self._join == "tag":
             return message.tag
         # A number that is not the camera's own slips with the first frame that is lost: it names no part.
-        by_counter = self._join == "counter" and message.numbered
+        by_counter = self._join == "counter" and message.numbered and message.camera not in self._slipped
         return message.frame_no + self._offsets[message.camera] if by_counter else None
 
     def _of_key(self, message: Captured) -> list[Part]:
@@ -176,5 +192,10 @@ class Intake:
 
     def _near(self, t_us: int) -> list[Part]:
         """Return the parts within the window of that moment, the nearest first."""
-        near = [part for part in self._by_time if abs(t_us - part.trigger_us) <= self._window_us]
+        near = []
+        for part in reversed(self._by_time):
+            if t_us - part.trigger_us > self._window_us + _DISORDER_US:
+                break
+            if abs(t_us - part.trigger_us) <= self._window_us:
+                near.append(part)
         return sorted(near, key=lambda part: abs(t_us - part.trigger_us))

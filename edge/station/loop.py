@@ -40,7 +40,7 @@ from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
 from edge.station.registrar import Registrar
 from edge.station.reporter import Now, Reporter
-from edge.station.supervisor import Supervisor
+from edge.station.supervisor import Proven, Supervisor
 from edge.station.verdicts import Identity
 
 log = logging.getLogger("edge.station")
@@ -83,6 +83,7 @@ class Loop:
         reporter: Reporter,
         journal: Records,
         changes: Changes,
+        maintenance: Maintenance,
         clock: Clock,
         wait: Callable[[int], None],
         *,
@@ -99,7 +100,7 @@ class Loop:
         self._wait = wait
         self._once = once
         self._cameras = Cameras(station.cameras)
-        self._maintenance = Maintenance(clock, reporter)
+        self._maintenance = maintenance
         self._registrar = Registrar(station, identity, journal, publisher, reporter, clock, supervisor.order)
         self._desk = Desk(
             station,
@@ -120,8 +121,9 @@ class Loop:
         self._begun = False
         self._ever_ready = False
         self._failure = ""
-        self._proven_bundle: str | None = None
+        self._proven: Proven | None = None
         self._silent = ""
+        self._greet = False
         self._journal_failing = ""
         self._selftest_us: int | None = None
         self._stop_by_us: int | None = None
@@ -187,6 +189,7 @@ class Loop:
             self._registrar.outbox.due_us(),
             self._supervisor.start_at_us if self._stop_by_us is None else None,
             self._maintenance.due_us(),
+            self._reporter.greeting_us() if self._greet else None,
             self._cameras.silence_due_us() if self._frames_are_due() and not self._silent else None,
             self._stop_by_us,
         ]
@@ -211,7 +214,7 @@ class Loop:
             self._journal.count(shift, Mode.PRODUCTION, "unseen", passed)
             text = f"camera {message.camera}: {passed} parts passed while it was closed, by its own count"
             self._reporter.audit(AuditEvent.UNSEEN, None, text, None)
-        self._registrar.captured(message)
+        self._cameras.took(message.camera, self._registrar.captured(message))
 
     def _on_result(self, message: ViewResult) -> None:
         if self._registrar.result(message):
@@ -222,13 +225,12 @@ class Loop:
 
     def _on_ready(self, message: Ready) -> None:
         self._ready = message
-        self._proven_bundle = message.bundle_hash
+        self._proven = Proven(message.bundle_hash, message.recipe_hash)
         took = ", ".join(f"{stage} {ms} ms" for stage, ms in message.took_ms.items())
         log.info("inspector %d: %s; parity: %s; %s", message.inspector, message.backend, message.parity, took)
         self._changes.inspector_ready(message)
         self._registrar.bundle_hash = message.bundle_hash
         self._registrar.class_names = message.class_names
-        self._registrar.inspector_ready()
         self._advance()
 
     def _on_failed(self, message: Failed) -> None:
@@ -237,6 +239,8 @@ class Loop:
 
     def _on_camera(self, message: CameraState) -> None:
         before = self._cameras.note(message, self._clock.now_us())
+        if message.state == "open":
+            self._registrar.opened(message.camera, message.counts)
         if message.state == "failed" and before.state == "open":
             self._reporter.audit(AuditEvent.CAMERA_LOST, None, message.text, None)
         elif message.state != before.state:
@@ -251,8 +255,10 @@ class Loop:
         else:
             self._changes.bundle_taken(message)
             if message.bundle_hash:
-                self._proven_bundle = self._registrar.bundle_hash = message.bundle_hash
+                self._registrar.bundle_hash = message.bundle_hash
                 self._registrar.class_names = message.class_names
+        if message.recipe_hash:
+            self._proven = Proven(self._registrar.bundle_hash, message.recipe_hash)
         self._advance()
 
     def _on_selftested(self, message: SelfTested) -> None:
@@ -275,11 +281,20 @@ class Loop:
             if not self._ever_ready:
                 self._ever_ready = True
                 self._reporter.ready()
+        self._tell_inspector()
+        self._send_status()
+
+    def _tell_inspector(self) -> None:
+        """Give what waits for an inspector; one that has just said Ready may not hear yet, so it is tried again."""
+        if self._ready is None:
+            return
         # The first time, all cameras begin together; later, one that is lost does not hold up the others.
-        if self._ready is not None and self._ever_ready and self._listened and not self._begun:
+        if self._ever_ready and self._listened and not self._begun:
             self._begun = self._supervisor.order(Begin())
             self._cameras.begin(self._clock.now_us())
-        self._send_status()
+        if self._begun:
+            self._registrar.hand_over()
+            self._changes.retest()
 
     def _closed(self) -> tuple[Reason, str] | None:
         """Return why parts are not inspected at present; None = they are."""
@@ -319,7 +334,7 @@ class Loop:
         elif self._start_is_due():
             self._failure = ""
             recipe = self._changes.recipe.model_dump_json().encode()
-            self._supervisor.start(recipe, self._changes.bundle, self._cameras.resume_from(), self._proven_bundle)
+            self._supervisor.start(recipe, self._changes.bundle, self._cameras.resume_from(), self._proven)
             self._registrar.inspector = self._supervisor.number
 
     def _inspector_ended(self, code: int) -> None:
@@ -349,6 +364,7 @@ class Loop:
     def _look_after_itself(self) -> None:
         """Notice what has changed without a message: the journal, a silent camera, the end of a pause, a trial."""
         now_us = self._clock.now_us()
+        self._tell_inspector()
         self._changes.look_after_trial()
         if self._maintenance.expire():
             self._advance()
@@ -393,7 +409,9 @@ class Loop:
         if not self._listened and any(wanted.startswith(topic) for topic in topics.results):
             self._listened = True
             self._advance()
-        elif topics.all or self._reporter.heartbeat_is_due():
+        self._greet = self._greet or bool(topics.all)
+        if self._reporter.heartbeat_is_due() or (self._greet and self._reporter.may_greet()):
+            self._greet = False
             self._send_status()
 
     def _send_status(self) -> None:

@@ -56,8 +56,13 @@ class Part:
     views: dict[str, PartView]
     recipe: RecipeMark | None
     """Active when it was triggered: a switch does not change it."""
+    bundle_hash: str = ""
+    """Active when it was triggered, like its classes; empty before an inspector was ready."""
+    class_names: tuple[str, ...] = ()
     part_id: str | None = None
     tag: int | None = None
+    doubt: str = ""
+    """Why it is not certain that its views are its own; then it is never a PASS."""
     window_us: int | None = None
     """A view that is not there by then is missing; None = the deadline alone counts."""
 
@@ -188,6 +193,11 @@ def decision_from_views(part: Part) -> Decision | None:
     for view in views:
         if view.outcome is not Outcome.PASS:
             return _unknown(view)
+        if view.result is None or view.result.mask is None or not view.result.mask.complete:
+            detail = f"camera {view.camera}: a PASS without a complete mask proves nothing"
+            return Decision(Outcome.UNKNOWN, Reason.ENGINE, detail)
+    if part.doubt:
+        return Decision(Outcome.UNKNOWN, Reason.CAMERA, part.doubt)
     # A part without a view was seen by nobody: never a PASS.
     return Decision(Outcome.PASS, None, "") if views else None
 

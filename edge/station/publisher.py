@@ -16,6 +16,9 @@ from edge.wire import frames_from_message
 # sees the gap in seq; the station never waits.
 _VERDICTS_WAITING = 20_000
 
+# A peer that subscribes without end must not keep the loop from its deadlines.
+_SUBSCRIPTIONS_A_CYCLE = 64
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -62,7 +65,7 @@ class Publisher:
         self.results.send_multipart(frames_from_message(audit))
 
     def subscriptions(self) -> Topics:
-        """Return the topics subscribed to since the last call."""
+        """Return topics subscribed to since the last call, so many at most; the others with the next."""
         return Topics(_subscribed(self.results), _subscribed(self.masks))
 
     def close(self, linger_ms: int) -> None:
@@ -73,7 +76,9 @@ class Publisher:
 
 def _subscribed(publisher: zmq.Socket[bytes]) -> list[bytes]:
     topics = []
-    while publisher.poll(0):
+    for _ in range(_SUBSCRIPTIONS_A_CYCLE):
+        if not publisher.poll(0):
+            break
         event = publisher.recv()
         if event[:1] == b"\x01":
             topics.append(event[1:])

@@ -7,6 +7,7 @@ journal before it is published; the outbox waits for the journal, but never beyo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -39,6 +40,8 @@ from edge.station.verdicts import Identity, masks_from_claim, verdict_from_claim
 # Parts answered while no inspector ran wait for the next one, which writes the archive.
 _UNKEPT = 1000
 SOFTWARE = "software"
+# From a timer to the socket.
+_WAKE_UP_US = 500
 
 
 class Registrar:
@@ -82,7 +85,7 @@ class Registrar:
         self.fired = tuple(camera.name for camera in fired)
         self._intake = Intake(station.parts, seeing)
         self._sequences = {camera.name: FrameSequence(camera) for camera in seeing}
-        self._unkept: list[Answered] = []
+        self._unkept: deque[Answered] = deque(maxlen=_UNKEPT)
         self.recipe: RecipeMark | None = None
         self.bundle_hash = ""
         self.class_names: tuple[str, ...] = ()
@@ -118,18 +121,22 @@ class Registrar:
         """Tell whether a software trigger now would be the last one again."""
         return self._intake.bounces(SOFTWARE, self._clock.now_us())
 
-    def captured(self, message: Captured) -> None:
-        """Take note of a frame: it is a view of an open part, or opens one."""
+    def captured(self, message: Captured) -> int:
+        """
+        Take note of a frame: it is a view of an open part, or opens one.
+
+        Returns:
+            How many parts the frame and the gap before it showed; 0 for one that was asked for, or that bounced.
+        """
         if message.part is not None or message.camera in self.fired:
             # A picture that nobody asked for is of no part.
             self._see(None if message.part is None else self.parts.find(message.part), message)
-            return
+            return 0
         gap = self._sequences[message.camera].gap_before(message)
         if gap.jumped:
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, gap.jumped, None)
-        for number in gap.numbers:
-            self._miss(message, number, gap.since_us)
-        self._take(message)
+        missed = sum(self._miss(message, number, gap.since_us) for number in gap.numbers)
+        return missed + self._take(message)
 
     def adopt(self, entry: TriggerEntry) -> None:
         """Answer a part that an earlier run left open; its trigger is in the journal."""
@@ -148,25 +155,26 @@ class Registrar:
         self.parts.add(part)
         self._claim(part, Outcome.UNKNOWN, Reason.RESTART, "the station was restarted while the part was open")
 
-    def _take(self, message: Captured) -> None:
+    def _take(self, message: Captured) -> int:
         part = self._intake.find(message)
         if part is not None:
             self._see(self.parts.find(part.number), message)
-            return
+            return 1
         if self._intake.bounces(message.camera, message.t_us):
             self._bounced(message)
-            return
+            return 0
         overruns = self._intake.overruns(message.camera, message.t_us)
         part = self._open_by_camera(message)
         self._intake.accept(message.camera, message.t_us)
         if not overruns:
             self._see(part, message)
-            return
+            return 1
         self._note(part.views[message.camera], message, self.inspector)
         self._overrun(part)
+        return 1
 
-    def _miss(self, message: Captured, number: int, since_us: int) -> None:
-        """Answer for a frame of *message*'s camera that never came, after *since_us*."""
+    def _miss(self, message: Captured, number: int, since_us: int) -> int:
+        """Answer for a frame of *message*'s camera that never came, after *since_us*; return 1 if there was a part."""
         name = f"frame {number}" if message.numbered else "a frame, by the time stamps,"
         detail = f"{name} of camera {message.camera} never came"
         missing = msgspec.structs.replace(
@@ -175,17 +183,22 @@ class Registrar:
         if not self._intake.names_frames():
             # Which part it belonged to is not known: that part's window will tell that a view is missing.
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, missing.detail, None)
-            return
+            return 0
         # Another camera may have shown its part long ago, if many are missing.
         shown = self._intake.find(msgspec.structs.replace(missing, t_us=since_us))
         part = shown or self._open_by_camera(missing)
         if self.parts.find(part.number) is not None:
             self._note(part.views[message.camera], missing, inspector=0)
             self._settle(part)
+        return 1
 
     def _open_by_camera(self, message: Captured) -> Part:
         cameras = self._intake.cameras_of(message.camera)
+        crowded = self._intake.crowded(message)
         part = self._open(message.camera, Mode.PRODUCTION, cameras, message.t_us, None, message.tag)
+        for near in (*crowded, *([part] if crowded else [])):
+            window_ms = self._station.parts.window_ms
+            near.doubt = f"parts follow each other within window_ms = {window_ms}: whose view is whose is not known"
         self._journal.trigger(self._entry(part, None, None))
         self._intake.opened(message, part)
         return part
@@ -202,6 +215,8 @@ class Registrar:
             shift=shift_from_utc(self._clock.utc_us(), self._station.shifts),
             views={name: PartView(name) for name in cameras},
             recipe=self.recipe,
+            bundle_hash=self.bundle_hash,
+            class_names=self.class_names,
             part_id=part_id,
             tag=tag,
             window_us=None if source == SOFTWARE else self._intake.window_us(t_us),
@@ -264,6 +279,10 @@ class Registrar:
         if not self._order(order):
             view.reason, view.detail = Reason.ENGINE, "the inspector takes no orders"
 
+    def opened(self, camera: str, counts: bool) -> None:
+        """Note that a camera was opened; *counts*: its numbers went on while it was closed."""
+        self._intake.opened_camera(camera, counts)
+
     def progress(self, message: Progress) -> None:
         """Note which stage has a view now: if its time runs out there, the verdict says so."""
         part = None if message.part is None else self.parts.find(message.part)
@@ -275,15 +294,18 @@ class Registrar:
         watch = Stopwatch(self._clock)
         watch.stages_us["handover"] = self._clock.now_us() - message.sent_us
         part = self.parts.find(message.part)
-        if part is not None and self._clock.now_us() >= part.deadline_us:
+        if part is not None and self.parts.is_late(part, self._clock.now_us()):
             self._late(part)
             part = None
         view = None if part is None else part.views.get(message.camera)
-        if part is None or view is None or view.outcome is not None:
+        if part is None or view is None or view.outcome is not None or not _is_of(message, view):
             text = f"{message.camera}: result after the verdict"
             self._reporter.audit(AuditEvent.LATE_RESULT, message.part, text, message.outcome)
             return False
-        view.result = message
+        if message.outcome is not Outcome.UNKNOWN and message.bundle_hash != part.bundle_hash:
+            view.reason, view.detail = Reason.RECIPE, "another bundle was active when the part was triggered"
+        else:
+            view.result = message
         self._settle(part, watch)
         return message.outcome is not Outcome.UNKNOWN
 
@@ -359,13 +381,11 @@ class Registrar:
         watch = watch or Stopwatch(self._clock)
         watch.lap("publish")
         now_us = self._clock.now_us()
-        verdict = verdict_from_claim(
-            self._identity, claim, self.bundle_hash, watch.stages_us, now_us, self._clock.utc_us()
-        )
+        verdict = verdict_from_claim(self._identity, claim, watch.stages_us, now_us, self._clock.utc_us())
         self.outbox.put(
             Waiting(
                 verdict=verdict,
-                masks=masks_from_claim(self._identity, claim, self.class_names),
+                masks=masks_from_claim(self._identity, claim),
                 ticket=self._journal.verdict(_verdict_entry(claim, verdict)),
                 queued_us=now_us,
                 due_us=self._leaves_us(part, now_us),
@@ -376,8 +396,11 @@ class Registrar:
     def _leaves_us(self, part: Part, now_us: int) -> int:
         """Return when a verdict that is claimed now leaves, durable or not."""
         left_us = part.deadline_us - now_us
-        # One that is late already, or of before a reboot, is given the reserve, so that it is kept like any other.
-        return now_us + (left_us if 0 < left_us <= self._budget_us else self._reserve_us)
+        if not 0 < left_us <= self._budget_us:
+            # One that is late already, or of before a reboot, is given the reserve, so that it is kept like any other.
+            return now_us + self._reserve_us
+        # What was claimed in time must not leave late for want of waking up.
+        return now_us + max(left_us - min(_WAKE_UP_US, self._reserve_us // 2), 0)
 
     # ---- after the verdict -----------------------------------------------------------------------------------
 
@@ -394,19 +417,23 @@ class Registrar:
             record=msgspec.json.encode(verdict) if keep else b"",
         )
         if (answered.frames or keep) and not self._order(answered) and keep:
-            self._unkept = [*self._unkept[1 - _UNKEPT :], msgspec.structs.replace(answered, frames=())]
+            self._unkept.append(msgspec.structs.replace(answered, frames=()))
         for view in part.views.values():
             view.result = None  # The part is remembered for views that come late; its masks need not be.
 
-    def inspector_ready(self) -> None:
-        """Hand the parts that were answered meanwhile to the new inspector, which writes the archive."""
-        waiting, self._unkept = self._unkept, []
-        for answered in waiting:
-            self._order(answered)
+    def hand_over(self) -> None:
+        """Hand the parts that were answered without an inspector to the present one, which writes the archive."""
+        while self._unkept and self._order(self._unkept[0]):
+            self._unkept.popleft()
 
     def _discard(self, message: Captured) -> None:
         frame = FrameOf(camera=message.camera, open_no=message.open_no, frame_no=message.frame_no)
         self._order(Discard(frame=frame))
+
+
+def _is_of(result: ViewResult, view: PartView) -> bool:
+    """Tell whether a result is of the very frame that was ordered: of another it would prove nothing."""
+    return view.frame is not None and (view.frame.open_no, view.frame.frame_no) == (result.open_no, result.frame_no)
 
 
 def _verdict_entry(claim: Claim, verdict: Verdict) -> VerdictEntry:

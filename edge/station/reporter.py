@@ -27,6 +27,7 @@ from edge.station.verdicts import Identity
 log = logging.getLogger("edge.station")
 
 HEARTBEAT_US = 1_000_000
+_GREETING_US = 20_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Reporter:
 
     def heartbeat_is_due(self) -> bool:
         return self._clock.now_us() >= self._status_us + HEARTBEAT_US
+
+    def greeting_us(self) -> int:
+        """Return when new subscribers may be told how we are: not for each of a thousand one by one."""
+        return self._status_us + _GREETING_US
+
+    def may_greet(self) -> bool:
+        return self._clock.now_us() >= self.greeting_us()
 
     def say(self, detail: str) -> None:
         """Change the line for people."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,14 @@ INSPECTOR = (sys.executable, "-I", "-m", "edge.inspector.main")
 _ORDERS_WAITING = 10_000
 # At the end only: while the station works, nothing waits for the inspector.
 _SEE_OFF_S = 1.0
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What was proven on this machine, and need not be proven again."""
+
+    bundle_hash: str
+    recipe_hash: str
 
 
 class Supervisor:
@@ -79,7 +88,7 @@ class Supervisor:
     def running(self) -> bool:
         return self._process is not None
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
         """
         Start the next inspector; it says on ``inbox`` how it gets on. One that cannot be started has ended.
 
@@ -87,20 +96,13 @@ class Supervisor:
             recipe: the active RecipeFile as JSON.
             bundle: folder of the active bundle.
             resume_from: by camera the first frame number that was not reported yet.
-            proven_bundle: hash of the bundle whose parity is proven already.
+            proven: what an earlier inspector has proven; a bundle of another hash is refused then.
         """
         self.number += 1
         self.start_at_us = None
         self.heard_us = self._clock.now_us()
         self._killed = False
         to_inspector, to_station = endpoints(self._run_dir, self.number)
-        self._orders = self._context.socket(zmq.PUSH)
-        self._orders.sndhwm = _ORDERS_WAITING
-        self._orders.linger = 0
-        self._orders.bind(to_inspector)
-        self.inbox = self._context.socket(zmq.PULL)
-        self.inbox.rcvhwm = 0
-        self.inbox.bind(to_station)
         spawn = Spawn(
             inspector=self.number,
             station=self._station.model_dump_json(),
@@ -110,22 +112,35 @@ class Supervisor:
             recipe=recipe,
             bundle=bundle,
             resume_from=resume_from,
-            proven_bundle=proven_bundle,
+            bundle_hash="" if proven is None else proven.bundle_hash,
+            proven_bundle=None if proven is None else proven.bundle_hash,
+            proven_recipe=None if proven is None else proven.recipe_hash,
         )
         try:
+            self._bind(to_inspector, to_station)
             self._spawn(msgspec.json.encode(spawn))
-        except OSError as error:
+        except (OSError, zmq.ZMQError) as error:
             log.error("inspector %d cannot be started: %s", self.number, error)
             self._forget()
 
+    def _bind(self, to_inspector: str, to_station: str) -> None:
+        # Somebody may have emptied the folder for temporary files in the meantime.
+        self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._orders = self._context.socket(zmq.PUSH)
+        self._orders.sndhwm = _ORDERS_WAITING
+        self._orders.linger = 0
+        self._orders.bind(to_inspector)
+        self.inbox = self._context.socket(zmq.PULL)
+        self.inbox.rcvhwm = 0
+        self.inbox.bind(to_station)
+
     def _spawn(self, told: bytes) -> None:
-        # A session of its own: Ctrl-C in a terminal is for the station, which sees the inspector off.
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+        with tempfile.TemporaryFile() as file:  # A pipe that is full would block the station.
+            file.write(told)
+            file.seek(0)
+            # A session of its own: Ctrl-C in a terminal is for the station, which sees the inspector off.
+            self._process = subprocess.Popen(self._command, stdin=file, start_new_session=True)
         self.alive_fd = os.pidfd_open(self._process.pid)
-        assert self._process.stdin is not None
-        # One that is dead already cannot be told; its end is noticed like any other.
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(told)
 
     def receive(self) -> ToStation | None:
         """Return the next message of the present inspector, None when there is none."""
@@ -207,4 +222,5 @@ class Supervisor:
     def _pause_s(self) -> float:
         if self._failures == 0:
             return 0.0
-        return min(self._station.retry_s * 2.0 ** (self._failures - 1), self._station.retry_limit_s)
+        # Bounded: after some thousand failures the power would be no number any more.
+        return min(self._station.retry_s * 2.0 ** min(self._failures - 1, 30), self._station.retry_limit_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from edge.inspector.report import Task, TrialReport
 
 # Engines compiled, parity and reference frames, on a slow machine that inspects meanwhile.
 _LIMIT_S = 180.0
+# One that sits in a driver is not waited for any longer.
+_DEATH_S = 0.5
 
 
 class Trials:
@@ -67,8 +70,11 @@ class Trials:
             return None
         code = self._process.poll()
         if code is None:
-            if self._clock.now_us() < self._give_up_us:
-                return None
+            # Killed and not waited for: one that sits in a driver may take its time to die.
+            if self._clock.now_us() >= self._give_up_us:
+                self._process.kill()
+            return None
+        if self._clock.now_us() >= self._give_up_us:
             self.stop()
             return f"the trial did not end within {_LIMIT_S:g} s and was killed"
         self._report.seek(0)
@@ -84,7 +90,8 @@ class Trials:
         """Forget the trial; one that still runs is killed."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_DEATH_S)
             os.close(self.alive_fd)
         if self._report is not None:
             self._report.close()

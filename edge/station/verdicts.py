@@ -60,13 +60,12 @@ def view_from_result(camera: str, frame: int | None, source: str, result: ViewRe
 
 
 def verdict_from_claim(
-    identity: Identity, claim: Claim, bundle_hash: str, stages_us: dict[str, int], now_us: int, utc_us: int
+    identity: Identity, claim: Claim, stages_us: dict[str, int], now_us: int, utc_us: int
 ) -> Verdict:
     """
     Return the record of a claim, as it goes into the journal.
 
     Args:
-        bundle_hash: of the bundle that was in use; empty before an inspector was ready.
         stages_us: the station's own stages; those of the views are added, the slowest view's of each.
         now_us: monotonic.
     """
@@ -87,7 +86,7 @@ def verdict_from_claim(
         stage=claim.stage,
         views=views,
         recipe=part.recipe,
-        bundle_hash=bundle_hash,
+        bundle_hash=part.bundle_hash,
         trigger_us=part.trigger_us,
         deadline_us=part.deadline_us,
         published_us=now_us,
@@ -107,20 +106,16 @@ def _slowest(views: tuple[View, ...]) -> dict[str, int]:
     return stages_us
 
 
-def masks_from_claim(
-    identity: Identity, claim: Claim, class_names: tuple[str, ...]
-) -> tuple[tuple[MaskHeader, bytes], ...]:
+def masks_from_claim(identity: Identity, claim: Claim) -> tuple[tuple[MaskHeader, bytes], ...]:
     """Return the masks to send with a verdict: those that there are, and that are not too large and only announced."""
     masks = []
     for view in claim.part.views.values():
         if view.result is not None and view.result.mask is not None and view.result.mask.sent:
-            masks.append((_mask_header(identity, claim, view, view.result, class_names), view.result.payload))
+            masks.append((_mask_header(identity, claim, view, view.result), view.result.payload))
     return tuple(masks)
 
 
-def _mask_header(
-    identity: Identity, claim: Claim, view: PartView, result: ViewResult, class_names: tuple[str, ...]
-) -> MaskHeader:
+def _mask_header(identity: Identity, claim: Claim, view: PartView, result: ViewResult) -> MaskHeader:
     assert result.mask is not None
     return MaskHeader(
         version=VERSION,
@@ -133,7 +128,7 @@ def _mask_header(
         height=result.height,
         width=result.width,
         encoding=result.encoding,
-        class_names=class_names,
+        class_names=claim.part.class_names,
         sha256=result.mask.sha256,
         complete=result.mask.complete,
     )

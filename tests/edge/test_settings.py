@@ -185,7 +185,7 @@ def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_folder_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Path, and why."""
-    assert "directory" in told([str(tmp_path)], capsys)
+    assert f"{tmp_path}: not a file" in told([str(tmp_path)], capsys)
 
 
 @pytest.mark.parametrize("content", [b"station = ", b"[[[", b"\xff\xfe\x00", b"a = 1\na = 2"])

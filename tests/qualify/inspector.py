@@ -44,7 +44,7 @@ from edge.inspector.link import (
     receive_from_station,
     send,
 )
-from edge.records import Outcome
+from edge.records import MaskReference, Outcome
 
 _PR_SET_PDEATHSIG = 1
 _PROBE_US = 500_000
@@ -234,9 +234,13 @@ class StandIn:
             height=1,
             width=1,
             encoding="runs",
-            mask=None,
+            # Complete and not sent: a PASS without a complete mask is believed by nobody.
+            mask=MaskReference(bytes=0, sha256="", complete=True, sent=False),
             payload=b"",
             sent_us=SYSTEM_CLOCK.now_us(),
+            open_no=order.open_no,
+            frame_no=order.frame_no,
+            bundle_hash=_HASH,
         )
 
     def _say(self, message: ToStation) -> None:

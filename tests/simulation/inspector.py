@@ -31,7 +31,7 @@ from edge.inspector.link import (
     ToStation,
     ViewResult,
 )
-from edge.records import Outcome, Reason
+from edge.records import MaskReference, Outcome, Reason
 from edge.settings import CameraSettings
 from tests.simulation.truth import Frame, FrameKey
 from tests.simulation.weather import RECIPES
@@ -56,6 +56,10 @@ class Lens:
     frames: int = 0
     """Own count, of a camera that numbers none."""
     blind: bool = False
+
+
+# Complete and not sent: labels are of no interest here, but a PASS without a complete mask is believed by nobody.
+_MASK = MaskReference(bytes=0, sha256="", complete=True, sent=False)
 
 
 def hash_of(recipe: str, bundle: str) -> str:
@@ -282,7 +286,7 @@ class Process:
             return
         self.say(self._made(Progress, part=order.part, camera=order.camera, stage="classify"))
         outcome, reason = self._judged(frame, order.recipe_hash)
-        result = self._result(order.part, order.camera, outcome, reason)
+        result = self._result(order, order.part, outcome, reason)
         self.say(result, frame, order.recipe_hash)
         if rng.random() < weather.result_repeated:
             self._world.truth.seen["result_repeated"] += 1
@@ -290,7 +294,7 @@ class Process:
         if rng.random() < weather.result_stray:
             self._world.truth.seen["result_stray"] += 1
             stray = rng.choice((order.part + 1000, max(order.part - 50, 0), 2**40))
-            self.say(self._result(stray, order.camera, Outcome.PASS, None))
+            self.say(self._result(order, stray, Outcome.PASS, None))
 
     def _judged(self, frame: Frame, recipe: str) -> tuple[Outcome, Reason | None]:
         if recipe not in self._recipes:
@@ -303,11 +307,11 @@ class Process:
             return Outcome.UNKNOWN, None
         return (Outcome.REJECT if frame.severity > self._recipes[recipe] else Outcome.PASS), None
 
-    def _result(self, part: int, camera: str, outcome: Outcome, reason: Reason | None) -> ViewResult:
+    def _result(self, order: Inspect, part: int, outcome: Outcome, reason: Reason | None) -> ViewResult:
         return ViewResult(
             inspector=self.number,
             part=part,
-            camera=camera,
+            camera=order.camera,
             outcome=outcome,
             reason=reason,
             detail="" if reason is None else "as drawn",
@@ -323,9 +327,12 @@ class Process:
             height=2,
             width=2,
             encoding="runs",
-            mask=None,
+            mask=_MASK,
             payload=b"",
             sent_us=self._world.timeline.now_us(),
+            open_no=order.open_no,
+            frame_no=order.frame_no,
+            bundle_hash=self._bundle_hash(),
         )
 
     # ---- recipe, bundle, self-test ---------------------------------------------------------------------------

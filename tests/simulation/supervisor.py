@@ -10,6 +10,7 @@ from tests.simulation.inspector import Process
 from tests.simulation.truth import Frame
 
 if TYPE_CHECKING:
+    from edge.station.supervisor import Proven
     from tests.simulation.world import World
 
 
@@ -39,7 +40,7 @@ class Supervisor:
         """Something is to be looked at without waiting: a message, or an end."""
         return bool(self._inbox) or (self._process is not None and self._process.exit_code is not None)
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
         self._world.step()
         self.number += 1
         self.start_at_us = None

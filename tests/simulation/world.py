@@ -14,6 +14,7 @@ from edge.station.control import Control
 from edge.station.entries import TriggerEntry, VerdictEntry
 from edge.station.journal import Journal, open_journal
 from edge.station.loop import Loop
+from edge.station.maintenance import Maintenance
 from edge.station.reporter import Reporter
 from edge.station.store import FILE
 from edge.station.verdicts import Identity
@@ -279,6 +280,7 @@ class World:
             reporter,
             journal,
             changes,
+            Maintenance(self._folder, self.timeline, reporter),
             self.timeline,
             self._wait,
         )

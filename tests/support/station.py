@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from edge.inspector.link import CameraState, Captured, Ready, ToInspector, ToStation, ViewResult
+from edge.inspector.link import CameraState, Captured, Inspect, Ready, ToInspector, ToStation, ViewResult
 from edge.inspector.report import Task, TrialReport
 from edge.records import Audit, CameraStateName, MaskHeader, MaskReference, Mode, Outcome, Reason, Status, Verdict
 from edge.requests import AnyAnswer, AnyRequest, Trigger
@@ -14,9 +14,11 @@ from edge.settings import Station
 from edge.station.changes import Changes
 from edge.station.control import Asked
 from edge.station.loop import Loop
+from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Topics
 from edge.station.reporter import Reporter
+from edge.station.supervisor import Proven
 from edge.station.verdicts import Identity
 from edge.wire import sha256
 
@@ -52,7 +54,7 @@ class FakeSupervisor:
         self.heard_us = clock.now_us()
         self.killed = False
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven_bundle: str | None) -> None:
+    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
         self.number += 1
         self.started_with = (recipe, bundle)
         self.running, self._code, self.start_at_us = True, None, None
@@ -130,14 +132,22 @@ class FakeControl:
         self.waiting: deque[Asked] = deque()
         self.answers: list[AnyAnswer] = []
         self.remembered: dict[str, AnyAnswer] = {}
+        self.renewals: dict[str, Callable[[], AnyAnswer] | None] = {}
 
     def receive(self) -> Asked | None:
         return self.waiting.popleft() if self.waiting else None
 
-    def answer(self, asked: Asked, answer: AnyAnswer, payload: Sequence[bytes] = ()) -> None:
+    def answer(
+        self,
+        asked: Asked,
+        answer: AnyAnswer,
+        payload: Sequence[bytes] = (),
+        renew: Callable[[], AnyAnswer] | None = None,
+    ) -> None:
         self.answers.append(answer)
+        self.renewals[asked.request.id] = renew
 
-    def remember(self, request_id: str, answer: AnyAnswer) -> None:
+    def remember(self, request_id: str, answer: AnyAnswer, names: tuple[str | None, int | None, int | None]) -> None:
         self.remembered[request_id] = answer
 
 
@@ -186,6 +196,9 @@ class MemoryJournal(NoJournal):
 
     @durable.setter
     def durable(self, ticket: int) -> None: ...
+
+    def kept(self, ticket: int) -> bool:
+        return self.durable >= ticket
 
     @property
     def durable_seq(self) -> int:
@@ -257,6 +270,7 @@ class Bench:
             reporter,
             self.journal,
             self.changes,
+            Maintenance(folder, self.clock, reporter),
             self.clock,
             wait=self.dues.append,
             once=once,
@@ -338,7 +352,10 @@ class Bench:
         reason: Reason | None = None,
         payload: bytes = b"\x00\x04\x00\x00",
         camera: str = "cam1",
+        bundle_hash: str = "b" * 64,
     ) -> ViewResult:
+        """Return the answer to the order for that view; of frame 0 if there was none."""
+        orders = [o for o in self.supervisor.orders if isinstance(o, Inspect) and (o.part, o.camera) == (part, camera)]
         return ViewResult(
             inspector=self.supervisor.number,
             part=part,
@@ -363,4 +380,7 @@ class Bench:
             else None,
             payload=payload,
             sent_us=self.clock.now_us(),
+            open_no=orders[-1].open_no if orders else 0,
+            frame_no=orders[-1].frame_no if orders else 0,
+            bundle_hash=bundle_hash,
         )

@@ -288,10 +288,21 @@ def test_a_change_that_cannot_be_kept_is_refused(bench: Bench, tmp_path: Path) -
 
 
 def test_a_change_that_was_not_taken_is_not_kept(bench: Bench, tmp_path: Path) -> None:
-    """The new file lies beside the old one until the inspector has it."""
+    """It is kept before the inspector has it, so that it cannot be lost; refused there, the old one is kept again."""
     bench.ask(use())
     tried(bench, report())
+    assert started(tmp_path).changes.recipe.name == "strict"
+    bench.hear(RecipeTaken(inspector=bench.supervisor.number, recipe_hash="", text="out of bounds"))
     assert started(tmp_path).changes.recipe.name == "station"
+
+
+def test_an_inspector_that_does_not_answer_keeps_nobody_waiting(bench: Bench) -> None:
+    """After three minutes the change is refused, and the next may be tried."""
+    bench.ask(use())
+    tried(bench, report())
+    bench.after(180_000)
+    assert isinstance(bench.control.answers[-1], Refused)
+    assert not bench.changes.busy
 
 
 # ---- bundles --------------------------------------------------------------------------------------------------------
@@ -325,13 +336,24 @@ def test_another_bundle_becomes_active_between_two_parts(bench: Bench, tmp_path:
     [answer] = bundle_taken(bench)
     assert isinstance(answer, Done)
     bench.hear(bench.captured(2))
-    bench.hear(bench.result(2))
+    bench.hear(bench.result(2, bundle_hash="c" * 64))
     assert [v.bundle_hash for v in bench.publisher.verdicts] == ["b" * 64, "c" * 64]
     assert [header.class_names for header, _ in bench.publisher.masks] == [("pits", "scratch"), ("dents",)]
     assert active(bench) == ("station", NEW)
     assert audits(bench) == ["bundle_active"]
     again = started(tmp_path)
     assert again.supervisor.started_with[1] == path
+
+
+def test_a_part_in_hand_is_not_judged_by_another_bundle(bench: Bench) -> None:
+    """What the new engines found in a frame that was triggered under the old ones is no PASS of the old bundle."""
+    bench.hear(bench.captured(1))
+    bench.ask(Reload(version=1, id="b", bundle="x"))
+    tried(bench, report())
+    bundle_taken(bench)
+    bench.hear(bench.result(1, bundle_hash="c" * 64))
+    [verdict] = bench.publisher.verdicts
+    assert (verdict.outcome, verdict.reason, verdict.bundle_hash) == (Outcome.UNKNOWN, Reason.RECIPE, "b" * 64)
 
 
 def test_a_refused_bundle_leaves_the_old_one(bench: Bench) -> None:

@@ -255,14 +255,18 @@ def test_question_may_come_again(control: Control, connect: Connect) -> None:
 
 def test_trigger_of_an_earlier_run_is_known(control: Control, connect: Connect) -> None:
     """What the journal remembers is answered without being carried out; another request under its id is refused."""
-    control.remember("a", triggered(7))
+    control.remember("a", triggered(7), (trigger("a").part_id, trigger("a").tag, trigger("a").counter))
     asker = connect()
     asker.send(frame_from_request(trigger("a")))
     assert turned_away(control, asker) == msgspec.structs.replace(triggered(7), id="a", now_us=START_US)
-    asker.send(frame_from_request(Pause(version=1, id="a", role="r", reason="w", minutes=1)))
-    answer = turned_away(control, asker)
-    assert isinstance(answer, Refused)
-    assert answer.code is Refusal.ID_USED
+    for other in (
+        Pause(version=1, id="a", role="r", reason="w", minutes=1),
+        msgspec.structs.replace(trigger("a"), counter=99),
+    ):
+        asker.send(frame_from_request(other))
+        answer = turned_away(control, asker)
+        assert isinstance(answer, Refused)
+        assert answer.code is Refusal.ID_USED
 
 
 def test_memory_of_ids_is_bounded(control: Control, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,9 +189,15 @@ def test_a_new_subscription_is_answered_by_a_heartbeat() -> None:
     bench = Bench()
     bench.get_ready()
     before = len(bench.publisher.statuses)
+    bench.after(20)
     bench.publisher.topics = Topics([], [b"mask/"])
     bench.loop.cycle()
     assert len(bench.publisher.statuses) == before + 1
+    bench.publisher.topics = Topics([], [b"mask/"])
+    bench.loop.cycle()
+    assert len(bench.publisher.statuses) == before + 1, "a thousand are not told one by one"
+    bench.after(20)
+    assert len(bench.publisher.statuses) == before + 2
 
 
 def test_the_heartbeat_carries_the_last_number() -> None:
@@ -372,17 +378,17 @@ class KeptJournal:
     """A journal that is none of NoJournal's kind, as the real one: it can fail, and say so."""
 
     def __init__(self) -> None:
-        self.kept = MemoryJournal()
+        self.memory = MemoryJournal()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.kept, name)
+        return getattr(self.memory, name)
 
 
 def _with_journal() -> tuple[Bench, MemoryJournal]:
     journal: Any = KeptJournal()
     bench = Bench(journal=journal)
     bench.get_ready()
-    return bench, journal.kept
+    return bench, journal.memory
 
 
 def test_a_failing_journal_is_an_alarm_and_verdicts_go_on() -> None:

@@ -18,7 +18,7 @@ class Line:
         publisher: Any = self.publisher
         notifier: Any = RecordingNotifier()
         reporter = Reporter(Identity("line1", 1), publisher, notifier, self.clock, watchdog_s=None)
-        self.maintenance = Maintenance(self.clock, reporter)
+        self.maintenance = Maintenance(None, self.clock, reporter)
 
     def ask(self, minutes: float) -> str:
         return self.maintenance.ask(Pause(version=1, id="a", role="fitter", reason="new belt", minutes=minutes))

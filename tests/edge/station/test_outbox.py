@@ -16,6 +16,10 @@ from tests.support.station import FakeClock
 class FakeJournal:
     durable: int = 0
     failing: str = ""
+    refused: set[int] = field(default_factory=set)
+
+    def kept(self, ticket: int) -> bool:
+        return ticket <= self.durable and ticket not in self.refused
 
 
 @dataclass
@@ -153,3 +157,13 @@ def test_an_answer_may_lead_to_another() -> None:
     box.outbox.flush()
     box.outbox.flush()
     assert answered == [True]
+
+
+def test_what_the_journal_refused_does_not_wait_and_is_not_called_kept() -> None:
+    """Its ticket is settled, for good, and it is not there."""
+    box = Box()
+    box.put(1)
+    box.put(2)
+    box.journal.refused.add(1)
+    box.journal.durable = 2
+    assert box.left() == [(1, False), (2, True)]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.inspector.link import FrameOf, ViewResult
-from edge.records import Mode, Outcome, Reason
+from edge.records import MaskReference, Mode, Outcome, Reason
 from edge.station.parts import Claim, Part, Parts, PartView, decision_from_views, holder_of
-from tests.support.records import result
+from tests.support.records import mask_reference, result
 
 
 def part(number: int = 1, deadline_us: int = 500, window_us: int | None = None, *cameras: str) -> Part:
@@ -186,7 +186,8 @@ def viewed(*outcomes: Outcome | Reason | None) -> Part:
             view.reason, view.detail = outcome, f"{view.camera} {outcome.value}"
         elif outcome is not None:
             reason = Reason.ENGINE if outcome is Outcome.UNKNOWN else None
-            view.result = result(camera=view.camera, outcome=outcome, reason=reason, stage=None)
+            mask = mask_reference()
+            view.result = result(camera=view.camera, outcome=outcome, reason=reason, stage=None, mask=mask)
     return seen
 
 
@@ -214,6 +215,25 @@ def test_the_first_unknown_view_says_why() -> None:
     decision = decision_from_views(viewed(Outcome.PASS, Reason.DRIFT, Reason.CAMERA))
     assert decision is not None
     assert (decision.reason, decision.detail) == (Reason.DRIFT, "cam2 drift")
+
+
+@pytest.mark.parametrize("mask", [None, mask_reference(complete=False)])
+def test_a_pass_without_a_complete_mask_proves_nothing(mask: MaskReference | None) -> None:
+    """Whatever an inspector says: what was not segmented may hold a defect."""
+    seen = viewed(Outcome.PASS, Outcome.PASS)
+    seen.views["cam2"].result = result(camera="cam2", outcome=Outcome.PASS, reason=None, stage=None, mask=mask)
+    decision = decision_from_views(seen)
+    assert decision is not None
+    assert (decision.outcome, decision.reason) == (Outcome.UNKNOWN, Reason.ENGINE)
+
+
+def test_a_part_in_doubt_is_never_a_pass() -> None:
+    """If it is not certain that its views are its own; a REJECT stays one."""
+    seen = viewed(Outcome.PASS)
+    seen.doubt = "whose view is whose is not known"
+    decision = decision_from_views(seen)
+    assert decision is not None
+    assert (decision.outcome, decision.reason, decision.detail) == (Outcome.UNKNOWN, Reason.CAMERA, seen.doubt)
 
 
 def test_a_part_nobody_was_to_see_is_not_decided() -> None:

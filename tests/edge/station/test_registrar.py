@@ -308,13 +308,13 @@ def test_a_late_part_is_claimed_the_reserve_before_its_deadline() -> None:
     assert verdict.published_us == verdict.deadline_us - 2_000
 
 
-def test_a_verdict_in_the_reserve_is_still_in_time() -> None:
-    """The reserve is for the journal, not for the engines: what is there before the deadline counts."""
+def test_a_result_in_the_reserve_is_late() -> None:
+    """The reserve is for the journal and the way out: what comes then could not be published by the deadline."""
     bench = _with_reserve(2)
     bench.hear(bench.captured(1))
     bench.clock.us += 99_000
     bench.hear(bench.result(1))
-    assert answers(bench) == [(1, Outcome.PASS, None)]
+    assert answers(bench) == [(1, Outcome.UNKNOWN, Reason.LATE)]
 
 
 def test_a_verdict_waits_for_the_journal() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import select
 import sys
 from collections.abc import Iterator
@@ -88,12 +90,16 @@ def test_a_trial_that_never_ends_is_killed(trials: Trials, played: Path, clock: 
     clock.us += 179_999_999
     assert trials.ended() is None
     clock.us += 1
+    assert trials.ended() is None, "it is killed and not waited for"
+    os.waitid(os.P_PIDFD, trials.alive_fd, os.WEXITED | os.WNOWAIT)
     assert trials.ended() == "the trial did not end within 180 s and was killed"
     assert not trials.running
 
 
 def test_a_trial_that_is_given_up_leaves_nothing_behind(trials: Trials, played: Path) -> None:
     """Neither a process nor a descriptor; giving up what does not run is nothing."""
+    # Connections that other tests left behind go when they are found, which must not be in between.
+    gc.collect()
     before = sorted(Path("/proc/self/fd").iterdir())
     play(played, "exec sleep 3600")
     trials.start(TASK)

@@ -53,7 +53,7 @@ def claim_of(*views: PartView, **changes: Any) -> Claim:
         deadline_us=101_000,
         shift="2026-11-22T06:00",
         views={view.camera: view for view in views},
-        **{"recipe": MARK, **changes},
+        **{"recipe": MARK, "bundle_hash": "b" * 64, "class_names": CLASS_NAMES, **changes},
     )
     parts = Parts()
     parts.add(part)
@@ -95,7 +95,7 @@ def test_a_view_that_was_never_taken_has_no_frame() -> None:
 def test_a_verdict_carries_position_times_and_hashes() -> None:
     """The station's own stages are added to the view's."""
     claim = claim_of(seen("cam1", result()), part_id="A-17", tag=4711)
-    verdict = verdict_from_claim(IDENTITY, claim, "b" * 64, {"handover": 8}, 2_000, 3_000)
+    verdict = verdict_from_claim(IDENTITY, claim, {"handover": 8}, 2_000, 3_000)
     assert (verdict.station, verdict.epoch, verdict.seq, verdict.part) == ("line1", 99, 1, 1)
     assert (verdict.part_id, verdict.tag) == ("A-17", 4711)
     assert (verdict.outcome, verdict.reason, verdict.mode) == (Outcome.REJECT, None, Mode.PRODUCTION)
@@ -109,8 +109,8 @@ def test_a_verdict_carries_position_times_and_hashes() -> None:
 
 def test_a_verdict_before_the_inspector_is_ready_has_no_hashes() -> None:
     """Nothing was proven yet: none, not those of an earlier one; reason, detail and stage say why."""
-    claim = claim_of(PartView("cam1", reason=Reason.LATE), recipe=None)
-    verdict = verdict_from_claim(IDENTITY, claim, "", {}, 2_000, 3_000)
+    claim = claim_of(PartView("cam1", reason=Reason.LATE), recipe=None, bundle_hash="")
+    verdict = verdict_from_claim(IDENTITY, claim, {}, 2_000, 3_000)
     assert (verdict.recipe, verdict.bundle_hash) == (None, "")
     assert (verdict.outcome, verdict.reason, verdict.detail) == (Outcome.UNKNOWN, Reason.LATE, "no result")
     assert verdict.stage == "classify"
@@ -123,7 +123,7 @@ def test_views_stand_in_the_order_of_the_part_and_the_slowest_counts() -> None:
         seen("cam2", result(camera="cam2", timings_us={"tile": 5, "classify": 100})),
         seen("cam1", result(timings_us={"tile": 3, "segment": 40})),
     ]
-    verdict = verdict_from_claim(IDENTITY, claim_of(*views), "", {"publish": 1}, 0, 0)
+    verdict = verdict_from_claim(IDENTITY, claim_of(*views), {"publish": 1}, 0, 0)
     assert [view.camera for view in verdict.views] == ["cam2", "cam1"]
     assert verdict.timings_us == {"tile": 5, "classify": 100, "segment": 40, "publish": 1}
 
@@ -134,18 +134,18 @@ def test_views_stand_in_the_order_of_the_part_and_the_slowest_counts() -> None:
 def test_what_was_not_looked_at_wholly_is_not_complete(other: ViewResult | None) -> None:
     """One view without a mask, or with one that leaves tiles out, and absence of a label proves nothing."""
     claim = claim_of(seen("cam1", result()), seen("cam2", other))
-    assert not verdict_from_claim(IDENTITY, claim, "", {}, 0, 0).complete
+    assert not verdict_from_claim(IDENTITY, claim, {}, 0, 0).complete
 
 
 def test_a_part_of_an_earlier_run_is_not_complete() -> None:
     """It has no views at all."""
-    assert not verdict_from_claim(IDENTITY, claim_of(), "", {}, 0, 0).complete
+    assert not verdict_from_claim(IDENTITY, claim_of(), {}, 0, 0).complete
 
 
 def test_a_mask_header_describes_its_payload() -> None:
     """Who reads header and payload alone gets the labels back, and the verdict's position; one for each camera."""
     claim = claim_of(seen("cam1", result()), seen("cam2", result(camera="cam2")))
-    (header, payload), (second, _) = masks_from_claim(IDENTITY, claim, CLASS_NAMES)
+    (header, payload), (second, _) = masks_from_claim(IDENTITY, claim)
     assert (header.station, header.camera, header.epoch, header.seq, header.part) == ("line1", "cam1", 99, 1, 1)
     assert (header.source, header.class_names, header.sha256) == ("cam1 17.png", CLASS_NAMES, sha256(PAYLOAD))
     assert np.array_equal(labels_from_payload(header.encoding, payload, header.height, header.width), LABELS)
@@ -157,16 +157,16 @@ def test_a_mask_that_is_not_sent_is_announced(sent: bool) -> None:
     """Size and hash stand in the verdict all the same; there is no header to send."""
     answer = result(mask=msgspec.structs.replace(MASK, sent=sent))
     claim = claim_of(seen("cam1", answer))
-    assert verdict_from_claim(IDENTITY, claim, "", {}, 0, 0).views[0].mask == answer.mask
-    assert len(masks_from_claim(IDENTITY, claim, CLASS_NAMES)) == sent
+    assert verdict_from_claim(IDENTITY, claim, {}, 0, 0).views[0].mask == answer.mask
+    assert len(masks_from_claim(IDENTITY, claim)) == sent
 
 
 def test_a_result_without_a_mask_has_no_header() -> None:
     """UNKNOWN by the inspector itself: no mask, and it is no complete one."""
     answer = result(outcome=Outcome.UNKNOWN, reason=Reason.ENGINE, payload=b"", height=0, width=0, mask=None)
     claim = claim_of(seen("cam1", answer))
-    assert verdict_from_claim(IDENTITY, claim, "", {}, 0, 0).views[0].mask is None
-    assert masks_from_claim(IDENTITY, claim, CLASS_NAMES) == ()
+    assert verdict_from_claim(IDENTITY, claim, {}, 0, 0).views[0].mask is None
+    assert masks_from_claim(IDENTITY, claim) == ()
 
 
 def _calls(name: str) -> list[str]:
