@@ -112,7 +112,7 @@ def test_a_bundle_that_is_not_the_one_that_was_active_is_refused() -> None:
     """With both hashes and what to do; an empty hash is any."""
     refuse_other_bundle(bundle(), "")
     refuse_other_bundle(bundle(), bundle().hash)
-    with pytest.raises(BundleError, match=r"hash bbbb.*not the one that was active.*hash cccc.*reload"):
+    with pytest.raises(BundleError, match=r"hash bbbb.*not the one that was active.*hash cccc.*put the old one back"):
         refuse_other_bundle(bundle(), "c" * 64)
 
 
