@@ -262,7 +262,7 @@ class JournalSettings(Strict):
     commit_reserve_ms: int = Field(
         2, ge=0, le=1000, description="UNKNOWN(late) is claimed so long before the deadline, to be kept by then"
     )
-    keep_days: float = Field(30.0, gt=0, description="older verdicts go")
+    keep_days: float = Field(30.0, gt=0, description="verdicts go that were given so many days of running ago")
     keep_mb: int = Field(2000, ge=1, description="the oldest verdicts go when the file is larger")
 
 

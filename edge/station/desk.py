@@ -226,10 +226,14 @@ class Desk:
         if not isinstance(self._journal, Journal):
             self._refuse(asked, Refusal.NOT_JOURNALED, "the journal is off: set journal.sync to normal or full")
             return
-        self._journal.ask(asked, Position(request.epoch, request.seq), request.limit)
+        if not self._journal.ask(asked, Position(request.epoch, request.seq), request.limit):
+            self._refuse(asked, Refusal.BUSY, "many replays wait already: repeat it later")
 
     def _give(self, asked: Asked, page: Page) -> None:
         assert isinstance(asked.request, Replay)
+        if page.fault:
+            self._refuse(asked, Refusal.NOT_JOURNALED, f"the journal cannot be read there: {page.fault}")
+            return
         try:
             answer, records = replay_from_page(asked.request, page)
         except WireError as error:

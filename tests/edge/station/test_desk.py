@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from edge.inspector.link import Fire
 from edge.records import AuditEvent, Mode, Outcome, Reason
 from edge.requests import (
     Ack,
+    AnyAnswer,
     AnyRequest,
     AskStatus,
     Attach,
@@ -27,7 +29,8 @@ from edge.requests import (
     Triggered,
     UseRecipe,
 )
-from edge.station.entries import TriggerEntry
+from edge.station.entries import Page, Position, TriggerEntry
+from tests.support.journal import opened
 from tests.support.station import Bench, MemoryJournal
 
 MIXED = (
@@ -342,3 +345,31 @@ def _held(bench: Bench) -> MemoryJournal:
     assert bench.journal.durable == bench.journal._tickets
     bench.journal.held = True
     return bench.journal
+
+
+def _replay_of(page: Page | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnyAnswer:
+    """Ask a station for a replay; None = its journal takes no further one."""
+    journal = opened(tmp_path)
+    asked: list[object] = []
+    monkeypatch.setattr(journal, "ask", lambda key, after, limit: page is not None and not asked.append(key))
+    monkeypatch.setattr(journal, "answered", lambda: [(asked.pop(), page)] if asked else [])
+    bench = Bench(journal=journal)
+    request = Replay(version=1, id="a", epoch=0, seq=0, limit=10)
+    answers = bench.ask(request) or bench.ask()
+    journal.close(clean=False)
+    return answers[0]
+
+
+def test_more_replays_than_can_wait_are_refused_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks repeats it later."""
+    answer = _replay_of(None, tmp_path, monkeypatch)
+    assert isinstance(answer, Refused)
+    assert answer.code is Refusal.BUSY
+
+
+def test_a_page_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is no empty page: the asker would believe that there is nothing."""
+    page = Page(last=Position(5, 0), end=False, fault="row 7 is no verdict")
+    answer = _replay_of(page, tmp_path, monkeypatch)
+    assert isinstance(answer, Refused)
+    assert (answer.code, "row 7 is no verdict" in answer.text) == (Refusal.NOT_JOURNALED, True)
