@@ -58,7 +58,7 @@ test: $(VENV)/.installed-dev ## lint, types, import rules, all tests
 	@began=$$(date +%s); \
 	$(MAKE) --no-print-directory lint; \
 	static_s=$$(( $$(date +%s) - began )); \
-	passed=0; $(BIN)/python -m pytest --junit-xml=$(REPORTS)/tests.xml || passed=$$?; \
+	passed=0; $(BIN)/python -m pytest -m "not slow" --junit-xml=$(REPORTS)/tests.xml || passed=$$?; \
 	$(BIN)/python -m tests.support.seconds $(REPORTS)/tests.xml \
 	  install=$$(( $$(cat $(VENV)/.installed-base) + $$(cat $(VENV)/.installed-dev) )) static=$$static_s; \
 	exit $$passed
@@ -71,6 +71,7 @@ lint: $(VENV)/.installed-dev ## the static part of make test
 
 qualify: $(VENV)/.installed-dev ## the long tests, an hour and a half, resumable; SECTIONS="witness soak" AGAIN=1
 	@$(BIN)/python -m tests.qualify $(SECTIONS) $(if $(AGAIN),--again)
+	@$(if $(SECTIONS),,$(BIN)/python -m pytest -m slow)
 
 bench: $(VENV)/.installed-base ## stage times of the demo's stream on this machine
 	@$(BIN)/edge-bench
