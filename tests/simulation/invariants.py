@@ -239,7 +239,9 @@ def a_reject_is_never_lost(part: PartTruth, verdict: Verdict) -> str | None:
     """REJECT > UNKNOWN > PASS: a view found bad before the claim makes the part a REJECT."""
     if verdict.outcome is Outcome.REJECT:
         return None
-    found = [f for f in part.found.values() if f.outcome is Outcome.REJECT and f.at_us <= part.claimed_us]
+    # What is read at the moment at which the part is late came too late itself.
+    last_us = part.claimed_us - (verdict.reason is Reason.LATE)
+    found = [f for f in part.found.values() if f.outcome is Outcome.REJECT and f.at_us <= last_us]
     return f"part {verdict.part} {verdict.outcome}, but {found[0]}" if found else None
 
 

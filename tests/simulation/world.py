@@ -271,6 +271,9 @@ class World:
         publisher = Publisher(self)
         reporter = Reporter(identity, publisher, Notifier(), self.timeline, watchdog_s=2.0)  # type: ignore[arg-type]
         changes = Changes(self.station, self._folder, self._trials, reporter, self.timeline, self.supervisor.order)
+        maintenance = Maintenance(self._folder, self.timeline, reporter)
+        # A pause goes on over a restart; that it does is tested by itself, here it only has to be known.
+        run.paused_until_us = run.paused_ever_us = maintenance.due_us() or 0
         return Loop(
             self.station,
             identity,
@@ -280,7 +283,7 @@ class World:
             reporter,
             journal,
             changes,
-            Maintenance(self._folder, self.timeline, reporter),
+            maintenance,
             self.timeline,
             self._wait,
         )
