@@ -303,17 +303,17 @@ def test_requests_in_hand_are_bounded(control: Control, connect: Connect, monkey
 def test_flood_leaves_the_loop_its_turn(control: Control, connect: Connect) -> None:
     """One call ends after a few malformed messages however many wait, and the rest is still there to wake the loop."""
     asker = connect()
-    for _ in range(100):
+    for _ in range(50):  # Fewer than may wait for one peer: no answer is lost.
         asker.send(b"flood")
     calls = answers = 0
-    while answers < 100:
+    while answers < 50:
         if control.socket.poll(0):
             assert control.receive() is None
             calls += 1
         while asker.poll(0):
             asker.recv_multipart()
             answers += 1
-    assert calls >= 100 / module._AT_ONCE
+    assert calls >= 50 / module._AT_ONCE
 
 
 def test_flood_that_reads_no_answer_keeps_nobody_out(control: Control, connect: Connect) -> None:
