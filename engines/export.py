@@ -31,8 +31,8 @@ from engines.limits import defect_classes
 from engines.lint import Signature, classifier_signature, lint, segmenter_signature
 from engines.options import Export
 from engines.reference import Oracle, Picture, chosen, npz_from_answers, pictures_in, png_from_image, read_planar
-from training.checkpoint import CheckpointSpec, load
-from training.classifier import TileClassifier
+from training.networks.checkpoint import CheckpointSpec, load
+from training.networks.classifier import TileClassifier
 
 _SHARED_KEYS = ("format", "tile", "pad_value", "class_names")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.contract import CONFIDENCE, HEALTH, LABELS, OPSET, SCORES, THRESHOLDS, TILES, TileShape
-from training.classifier import TileClassifier
+from training.networks.classifier import TileClassifier
 
 INFINITY_KEEPER = 1e-30
 """

@@ -16,7 +16,7 @@ from edge.errors import DataError
 from edge.tiles import Canvas, Grid, paste_cores
 from engines.contract import PLANES_FROM, PixelFormat
 from engines.graphs import ClassifierGraph, SegmenterGraph
-from training.datasets import read_dataset, read_image
+from training.data.datasets import read_dataset, read_image
 
 TILES_AT_ONCE = 8
 LABELS_READ = 256

@@ -15,14 +15,14 @@ from edge import commandline
 from edge.archive import is_archive
 from edge.errors import ConfigurationError
 from engines.contract import PixelFormat, TileShape
-from training.archive import read_archive_dataset
-from training.checkpoint import CheckpointSpec
-from training.datasets import Dataset, read_dataset
-from training.evaluate import Report, evaluate, score, show
-from training.predict import Cascade
-from training.presets import Augmentation
-from training.splits import Split
-from training.train import Precision, Run, made_with, train
+from training.data.archive import read_archive_dataset
+from training.data.datasets import Dataset, read_dataset
+from training.data.presets import Augmentation
+from training.data.splits import Split
+from training.figures.evaluate import Report, evaluate, score, show
+from training.figures.predict import Cascade
+from training.fit.train import Precision, Run, made_with, train
+from training.networks.checkpoint import CheckpointSpec
 
 PROGRAM = "edge-train"
 

@@ -16,7 +16,7 @@ from edge.inspector.backend import BackendSettings, open_engine
 from edge.tiles import labels_from_planes
 from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, TileShape
 from engines.graphs import ClassifierGraph, SegmenterGraph, onnx_from_classifier, onnx_from_segmenter
-from training.classifier import TileClassifier
+from training.networks.classifier import TileClassifier
 
 TILE = TileShape(core_height=16, core_width=32, halo=4)
 BACKENDS = ("openvino", "onnxruntime")

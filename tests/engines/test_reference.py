@@ -16,7 +16,7 @@ from engines.contract import PLANES_FROM, TileShape
 from engines.graphs import ClassifierGraph, SegmenterGraph
 from engines.limits import THRESHOLD
 from engines.reference import Oracle, Picture, chosen, pictures_in
-from training.classifier import TileClassifier
+from training.networks.classifier import TileClassifier
 
 TILE = TileShape(core_height=16, core_width=16, halo=4)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from engines.contract import TileShape
 from engines.export import export_bundle
 from engines.options import Export
-from training.checkpoint import CheckpointSpec, network_from_spec, save
+from training.networks.checkpoint import CheckpointSpec, network_from_spec, save
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 

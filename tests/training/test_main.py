@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.support.labelled import write_folder
-from training.checkpoint import load, load_spec
-from training.datasets import read_dataset
+from training.data.datasets import read_dataset
 from training.main import main
+from training.networks.checkpoint import load, load_spec
 
 TILE = ["--core-height", "64", "--core-width", "64", "--halo", "0"]
 SHORT = ["--epochs", "2", "--steps-per-epoch", "3", "--batch", "4", "--threads", "1", "--no-progress"]

@@ -1,0 +1,130 @@
+"""
+A station's archive as training data.
+
+The masks of an archive are the networks' own answers, not the truth: a network that learns from them learns its own
+mistakes. So a part counts once a person has looked at it and has left a ``review.json`` in its folder.
+
+    {"by": "Ana", "labels": "found"}    the masks are right as they are: all that is marked, and nothing else, is there
+    {"by": "Ana", "labels": "sound"}    there is no defect, whatever was marked
+    {"by": "Ana", "labels": "drawn"}    the truth lies beside, <camera>.truth.png, value = class id, for every camera
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge.archive import ArchivedPart, read_archive
+from edge.errors import DataError
+from training.data.datasets import Dataset, Sample
+from training.data.images import read_mask
+from training.data.labels import MaskFile
+from training.data.splits import require_whole_groups, split_by_group
+
+REVIEW = "review.json"
+
+
+class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person says about a part."""
+
+    by: str
+    labels: Literal["found", "sound", "drawn"]
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """One picture whose labels are known; *stratum* is the largest class id in it."""
+
+    sample: Sample
+    stratum: int
+    class_names: tuple[str, ...]
+
+
+def read_archive_dataset(folder: Path, seed: int = 7, *, trust: bool = False) -> Dataset:
+    """
+    Read the reviewed parts of an archive; the pictures of one hour are a group.
+
+    Args:
+        folder: root of the archive.
+        seed: of the split, which goes by hours.
+        trust: also take parts without a review, as found, where their masks are complete.
+
+    Raises:
+        DataError: no part counts, a part is damaged, a review is not one, or parts have other classes than the first.
+    """
+    labelled = [found for part in read_archive(folder) for found in _of_part(part, trust=trust)]
+    if not labelled:
+        raise DataError(
+            f"{folder}: no part of this archive counts: none has a {REVIEW}; see docs/training.md, or --trust-archive"
+        )
+    class_names = labelled[0].class_names
+    for found in labelled:
+        if found.class_names != class_names:
+            raise DataError(
+                f"{found.sample.image.parent}: classes {', '.join(found.class_names)}, earlier parts have "
+                f"{', '.join(class_names)}: found by another bundle; take parts of one into a folder of their own"
+            )
+    splits = split_by_group([found.sample.group for found in labelled], [found.stratum for found in labelled], seed)
+    samples = tuple(replace(found.sample, split=split) for found, split in zip(labelled, splits, strict=True))
+    require_whole_groups(folder, samples)
+    return Dataset(folder.resolve().name, class_names, samples, _digest(folder, samples))
+
+
+def _of_part(part: ArchivedPart, *, trust: bool) -> Iterator[_Labelled]:
+    review = _review(part)
+    if review is None and not trust:
+        return
+    for camera in part.cameras:
+        image, mask = part.paths(camera)
+        incomplete = not _complete(part, camera)
+        if review is None and (mask is None or incomplete):
+            continue
+        if review is not None and review.labels == "found" and (mask is None or incomplete):
+            raise DataError(f"{part.folder}: the mask of '{camera}' is incomplete, so that it cannot be right; draw it")
+        if review is not None and review.labels == "drawn":
+            mask = part.folder / f"{camera}.truth.png"
+        if review is not None and review.labels == "sound":
+            mask = None
+        yield _labelled(part, image, mask)
+
+
+def _labelled(part: ArchivedPart, image: Path, mask: Path | None) -> _Labelled:
+    class_names = part.record.class_names
+    if not class_names:
+        raise DataError(f"{part.folder}: nothing was inspected, so that its classes are not known; remove its {REVIEW}")
+    stratum = 0 if mask is None else int(read_mask(mask).max())
+    if stratum > len(class_names):
+        raise DataError(f"{mask}: value {stratum}, expected class ids 0 to {len(class_names)}")
+    group = "/".join(part.folder.parts[-3:-1])
+    return _Labelled(Sample(image, MaskFile(mask, stratum, len(class_names)), group, "train"), stratum, class_names)
+
+
+def _complete(part: ArchivedPart, camera: str) -> bool:
+    """Every suspicious tile was segmented: what is not marked was looked at."""
+    return any(view.camera == camera and view.mask is not None and view.mask.complete for view in part.verdict.views)
+
+
+def _review(part: ArchivedPart) -> Review | None:
+    path = part.folder / REVIEW
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Review)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f'{path}: {error}; expected {{"by": "...", "labels": "found", "sound" or "drawn"}}') from error
+
+
+def _digest(folder: Path, samples: tuple[Sample, ...]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        labels = sample.labels.path if isinstance(sample.labels, MaskFile) else None
+        for file in (sample.image, labels):
+            if file is not None:
+                digest.update(f"\n{file.relative_to(folder).as_posix()}\n".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The two networks, and the files their weights lie in."""
