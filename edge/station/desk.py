@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.errors import WireError
-from edge.records import VERSION, AuditEvent, Mode, Reason, Status
+from edge.records import VERSION, AuditEvent, Reason, Status
 from edge.requests import (
     Ack,
     AnyAnswer,
@@ -37,11 +37,11 @@ from edge.station.consumers import Consumers, Due, replay_from_page
 from edge.station.control import Asked, Control
 from edge.station.entries import Page, Position
 from edge.station.journal import Journal
-from edge.station.ledger import shift_from_utc
 from edge.station.maintenance import Maintenance
 from edge.station.nojournal import Records
-from edge.station.registrar import SOFTWARE, Registrar
+from edge.station.registrar import Registrar
 from edge.station.reporter import Reporter
+from edge.station.triggers import SOFTWARE, Triggers
 
 # A flood of requests must not keep the loop from its deadlines.
 _REQUESTS_A_CYCLE = 32
@@ -68,6 +68,7 @@ class Desk:
         control: Control,
         journal: Records,
         registrar: Registrar,
+        triggers: Triggers,
         changes: Changes,
         maintenance: Maintenance,
         cameras: Cameras,
@@ -81,6 +82,7 @@ class Desk:
         self._control = control
         self._journal = journal
         self._registrar = registrar
+        self._triggers = triggers
         self._changes = changes
         self._maintenance = maintenance
         self._cameras = cameras
@@ -138,12 +140,12 @@ class Desk:
     def _trigger(self, asked: Asked, request: Trigger) -> None:
         refusal = self._refusal_of(request)
         if refusal is not None:
-            self._count("bounced" if refusal[0] is Refusal.BOUNCED else "refused", request.mode)
+            self._registrar.count("bounced" if refusal[0] is Refusal.BOUNCED else "refused", request.mode)
             self._refuse(asked, *refusal)
             return
-        asked_for = request.cameras or self._registrar.fired
-        cameras = tuple(name for name in self._registrar.fired if name in asked_for)
-        part, ticket = self._registrar.fire(request, cameras, self._unable(cameras))
+        asked_for = request.cameras or self._triggers.fired
+        cameras = tuple(name for name in self._triggers.fired if name in asked_for)
+        part, ticket = self._triggers.fire(request, cameras, self._unable(cameras))
         self._remember(request.part_id, part.number)
         self._note_counter(request)
 
@@ -175,13 +177,13 @@ class Desk:
         if request.part_id is not None and request.part_id in self._names:
             number = self._names[request.part_id]
             return Refusal.PART_ID_USED, f"part_id = {request.part_id}: it was part {number}; give each part its own"
-        if self._registrar.bounces():
+        if self._triggers.bounces():
             limit = self._station.parts.debounce_ms
             return Refusal.BOUNCED, f"less than debounce_ms = {limit} after the last trigger; it is the same part"
         return None
 
     def _fault_of_cameras(self, asked: tuple[str, ...] | None) -> tuple[Refusal, str] | None:
-        fired = self._registrar.fired
+        fired = self._triggers.fired
         if asked is None or not asked:
             return None if fired else (Refusal.NOT_TRIGGERED, f"no camera of the station has trigger = {SOFTWARE}")
         known = [camera.name for camera in self._station.cameras]
@@ -199,7 +201,7 @@ class Desk:
         self._counter.taken += 1
         unseen = self._counter.note(request.counter)
         if unseen:
-            self._count("unseen", request.mode, unseen)
+            self._registrar.count("unseen", request.mode, unseen)
             text = f"the line's counter is at {request.counter}: {unseen} triggers before it never came"
             self._reporter.audit(AuditEvent.UNSEEN, None, text, None)
         elif trusted and not self._counter.trusted:
@@ -211,10 +213,6 @@ class Desk:
             self._names[part_id] = number
             if len(self._names) > _NAMES_KEPT:
                 self._names.popitem(last=False)
-
-    def _count(self, line: str, mode: Mode, n: int = 1) -> None:
-        shift = shift_from_utc(self._clock.utc_us(), self._station.shifts)
-        self._journal.count(shift, mode, line, n)
 
     # ---- consumers -------------------------------------------------------------------------------------------
 
@@ -296,7 +294,7 @@ class Desk:
 
     def _ledger(self, asked: Asked, request: Ledger) -> None:
         independent = self._cameras.independent()
-        if self._registrar.fired:
+        if self._triggers.fired:
             independent = (*independent, self._counter.line())
         rows = self._journal.ledger.rows(request.shifts)
         self._control.answer(

@@ -34,14 +34,15 @@ from edge.station.cameras import Cameras
 from edge.station.changes import Changes
 from edge.station.control import Control
 from edge.station.desk import Desk
-from edge.station.ledger import shift_from_utc
 from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
 from edge.station.registrar import Registrar
 from edge.station.reporter import Now, Reporter
 from edge.station.supervisor import Proven, Supervisor
+from edge.station.triggers import Triggers
 from edge.station.verdicts import Identity
+from edge.station.views import Views
 
 log = logging.getLogger("edge.station")
 
@@ -101,12 +102,15 @@ class Loop:
         self._once = once
         self._cameras = Cameras(station.cameras)
         self._maintenance = maintenance
-        self._registrar = Registrar(station, identity, journal, publisher, reporter, clock, supervisor.order)
+        self._registrar = Registrar(station, identity, journal, publisher, clock, supervisor.order)
+        self._views = Views(station, self._registrar, reporter, clock, supervisor.order)
+        self._triggers = Triggers(station, self._registrar, self._views, reporter, clock, supervisor.order)
         self._desk = Desk(
             station,
             control,
             journal,
             self._registrar,
+            self._triggers,
             changes,
             self._maintenance,
             self._cameras,
@@ -135,7 +139,7 @@ class Loop:
             Failed: self._on_failed,
             CameraState: self._on_camera,
             Captured: self._on_captured,
-            Progress: self._registrar.progress,
+            Progress: self._views.progress,
             ViewResult: self._on_result,
             RecipeTaken: self._on_taken,
             BundleTaken: self._on_taken,
@@ -170,7 +174,7 @@ class Loop:
         self._wait(self._due_us())
         self._hear()
         self._desk.serve()
-        self._registrar.answer_due()
+        self._views.answer_due()
         self._registrar.outbox.flush()
         if self.stop_requested and self._stop_by_us is None:
             self._begin_stop()
@@ -210,14 +214,13 @@ class Loop:
     def _on_captured(self, message: Captured) -> None:
         passed = self._cameras.seen(message, self._clock.now_us())
         if passed:
-            shift = shift_from_utc(self._clock.utc_us(), self._station.shifts)
-            self._journal.count(shift, Mode.PRODUCTION, "unseen", passed)
+            self._registrar.count("unseen", Mode.PRODUCTION, passed)
             text = f"camera {message.camera}: {passed} parts passed while it was closed, by its own count"
             self._reporter.audit(AuditEvent.UNSEEN, None, text, None)
-        self._cameras.took(message.camera, self._registrar.captured(message))
+        self._cameras.took(message.camera, self._triggers.captured(message))
 
     def _on_result(self, message: ViewResult) -> None:
-        if self._registrar.result(message):
+        if self._views.result(message):
             self._supervisor.proved()
 
     def _on_opening(self, message: Opening) -> None:
@@ -240,7 +243,7 @@ class Loop:
     def _on_camera(self, message: CameraState) -> None:
         before = self._cameras.note(message, self._clock.now_us())
         if message.state == "open":
-            self._registrar.opened(message.camera, message.counts)
+            self._triggers.intake.opened_camera(message.camera, message.counts)
         if message.state == "failed" and before.state == "open":
             self._reporter.audit(AuditEvent.CAMERA_LOST, None, message.text, None)
         elif message.state != before.state:
@@ -341,7 +344,7 @@ class Loop:
         """Answer what was in its hands at once, and prepare its successor."""
         # What it said last is still to be heard: frames it reported are parts, and its own reason is the best.
         while not self._hear():
-            self._registrar.answer_due()
+            self._views.answer_due()
         text = self._failure or f"inspector {self._supervisor.number} ended with code {code}"
         self._supervisor.bury()
         stopping = self._stop_by_us is not None

@@ -178,6 +178,10 @@ class Decision:
     stage: str | None = None
 
 
+def unknown(reason: Reason, detail: str, stage: str | None = None) -> Decision:
+    return Decision(Outcome.UNKNOWN, reason, detail, stage)
+
+
 def decision_from_views(part: Part) -> Decision | None:
     """
     Return what the views known so far decide, None while nothing is decided.
@@ -192,22 +196,22 @@ def decision_from_views(part: Part) -> Decision | None:
         return None
     for view in views:
         if view.outcome is not Outcome.PASS:
-            return _unknown(view)
+            return _unknown_of(view)
         if view.result is None or view.result.mask is None or not view.result.mask.complete:
             detail = f"camera {view.camera}: a PASS without a complete mask proves nothing"
-            return Decision(Outcome.UNKNOWN, Reason.ENGINE, detail)
+            return unknown(Reason.ENGINE, detail)
     if part.doubt:
-        return Decision(Outcome.UNKNOWN, Reason.CAMERA, part.doubt)
+        return unknown(Reason.CAMERA, part.doubt)
     # A part without a view was seen by nobody: never a PASS.
     return Decision(Outcome.PASS, None, "") if views else None
 
 
-def _unknown(view: PartView) -> Decision:
+def _unknown_of(view: PartView) -> Decision:
     if view.result is None:
         return Decision(Outcome.UNKNOWN, view.reason, view.detail)
     # An inspector that says UNKNOWN without a reason has failed: a view is never better than what it proves.
     reason = view.result.reason or Reason.ENGINE
-    return Decision(Outcome.UNKNOWN, reason, view.result.detail, view.result.stage)
+    return unknown(reason, view.result.detail, view.result.stage)
 
 
 def holder_of(part: Part) -> PartView | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.station import desk, intake, loop, outbox, parts, registrar
+from edge.station import desk, intake, loop, outbox, parts, registrar, triggers, views
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,11 @@ class Mutation:
         return scope[original.__name__]
 
 
-_R = "Registrar."
-
 MUTATIONS = (
     Mutation(
         "a claim is dropped",
         registrar,
-        _R + "_claim",
+        "Registrar.answer",
         "    if claim is None:",
         "    if claim is None or claim.seq % 50 == 0:",
         ("the_stream_has_no_gap", "the_heartbeat_adds_up", "every_part_is_answered_in_time"),
@@ -84,7 +82,7 @@ MUTATIONS = (
     Mutation(
         "a claim is not recorded",
         registrar,
-        _R + "_claim",
+        "Registrar.answer",
         "ticket=self._journal.verdict(_verdict_entry(claim, verdict))",
         "ticket=0 if claim.seq % 50 == 0 else self._journal.verdict(_verdict_entry(claim, verdict))",
         ("what_is_said_was_claimed", "the_heartbeat_adds_up"),
@@ -92,14 +90,14 @@ MUTATIONS = (
     Mutation(
         "a trigger is not recorded",
         registrar,
-        _R + "_open_by_camera",
-        "    self._journal.trigger(self._entry(part, None, None))",
-        "    if part.number % 50:\n        self._journal.trigger(self._entry(part, None, None))",
+        "Registrar.open",
+        "    ticket = self._journal.trigger(",
+        "    ticket = 0 if request is None and part.number % 50 == 0 else self._journal.trigger(",
         ("work_follows_its_trigger", "a_part_is_claimed_once"),
     ),
     Mutation(
         "an engine's error is taken for a PASS",
-        registrar,
+        views,
         "decision_from_views",
         "        if view.outcome is not Outcome.PASS:",
         "        if view.outcome is not Outcome.PASS and view.result is None:",
@@ -107,7 +105,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a missing view is taken for a PASS",
-        registrar,
+        views,
         "decision_from_views",
         "    if any(view.outcome is None for view in views):",
         "    views = [view for view in views if view.outcome is not None] or views\n"
@@ -116,18 +114,18 @@ MUTATIONS = (
     ),
     Mutation(
         "a result after the deadline counts",
-        registrar,
-        _R + "result",
-        "self.parts.is_late(part, self._clock.now_us())",
+        views,
+        "Views.result",
+        "self._parts.is_late(part, self._clock.now_us())",
         "False",
         ("a_pass_is_proven", "a_reject_was_found"),
     ),
     Mutation(
         "the deadline is forgotten",
-        registrar,
-        _R + "answer_due",
-        "        if self.parts.is_late(part, now_us):",
-        "        if self.parts.is_late(part, now_us) and part.number % 50:",
+        views,
+        "Views.answer_due",
+        "        if self._parts.is_late(part, now_us):",
+        "        if self._parts.is_late(part, now_us) and part.number % 50:",
         ("every_part_is_answered_in_time",),
     ),
     Mutation(
@@ -148,20 +146,20 @@ MUTATIONS = (
     ),
     Mutation(
         "the window does not close",
-        registrar,
-        _R + "_close_window",
+        views,
+        "Views._close_window",
         "        if view.frame is None and view.outcome is None:",
         "        if False:",
         ("late_is_not_what_never_came",),
     ),
     Mutation(
         "a closed window makes a PASS of what is there",
-        registrar,
-        _R + "_close_window",
-        "    self._settle(part)",
+        views,
+        "Views._close_window",
+        "    self.settle(part)",
         "    views = part.views\n"
         "    part.views = {n: v for n, v in views.items() if v.frame is not None}\n"
-        "    self._settle(part)\n"
+        "    self.settle(part)\n"
         "    part.views = views",
         ("a_pass_is_proven",),
     ),
@@ -207,7 +205,7 @@ MUTATIONS = (
     ),
     Mutation(
         "UNKNOWN goes before REJECT",
-        registrar,
+        views,
         "decision_from_views",
         "    if any(view.outcome is Outcome.REJECT for view in views):",
         "    if any(view.outcome is Outcome.REJECT for view in views) and all(\n"
@@ -259,9 +257,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a slot is not freed",
-        registrar,
-        _R + "_see",
-        "        self._discard(message)",
+        views,
+        "Views.see",
+        "        self.discard(message)",
         "        pass",
         ("no_slot_leaks",),
     ),
@@ -275,16 +273,16 @@ MUTATIONS = (
     ),
     Mutation(
         "a frame that is missed is a part of its own beside the one it belongs to",
-        registrar,
-        _R + "_miss",
-        "    part = shown or self._open_by_camera(missing)",
-        "    part = self._open_by_camera(missing)",
+        triggers,
+        "Triggers._miss",
+        "    part = shown or self._open(missing)",
+        "    part = self._open(missing)",
         ("one_part_for_each_number",),
     ),
     Mutation(
         "frames that are missed long after their part are parts of their own",
-        registrar,
-        _R + "_miss",
+        triggers,
+        "Triggers._miss",
         "msgspec.structs.replace(missing, t_us=since_us)",
         "missing",
         ("one_part_for_each_number",),

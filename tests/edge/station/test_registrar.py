@@ -543,13 +543,13 @@ def test_a_trigger_is_written_down_before_the_camera_is_told() -> None:
     """At the moment of the order the journal has it."""
     bench = fired()
     seen: list[int] = []
-    send = bench.loop._registrar._order
+    send = bench.loop._triggers._order
 
     def order(message: ToInspector) -> bool:
         seen.append(bench.journal.part)
         return send(message)
 
-    bench.loop._registrar._order = order
+    bench.loop._triggers._order = order
     bench.ask(bench.trigger("a"))
     assert seen == [1]
 
@@ -591,6 +591,6 @@ def test_no_inspector_makes_the_part_unknown() -> None:
 def test_an_inspector_that_takes_no_orders_makes_the_part_unknown() -> None:
     """At once, not at the deadline."""
     bench = fired()
-    bench.loop._registrar._order = lambda message: False
+    bench.loop._triggers._order = lambda message: False
     bench.ask(bench.trigger("a"))
     assert answers(bench) == [(1, Outcome.UNKNOWN, Reason.ENGINE)]

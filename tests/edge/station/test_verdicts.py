@@ -185,6 +185,6 @@ def _calls(name: str) -> list[str]:
 def test_the_claim_is_the_only_way_to_a_verdict() -> None:
     """One place makes the record, one place calls it, and that place has claimed before."""
     assert _calls("Verdict") == ["verdicts.verdict_from_claim"]
-    assert _calls("verdict_from_claim") == ["registrar._claim"]
-    assert _calls("claim") == ["registrar._claim"]
+    assert _calls("verdict_from_claim") == ["registrar.answer"]
+    assert _calls("claim") == ["registrar.answer"]
     assert _calls("Claim") == ["parts.claim"]

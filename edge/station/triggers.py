@@ -1,0 +1,168 @@
+"""What makes a part: a request, or a frame of a camera that triggers by itself; bounces, overruns, gaps with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from edge.clock import Clock
+from edge.inspector.link import Captured, Fire, ToInspector
+from edge.records import AuditEvent, Mode, Reason
+from edge.requests import Trigger
+from edge.settings import Station
+from edge.station.intake import FrameSequence, Intake
+from edge.station.parts import Part, unknown
+from edge.station.registrar import Registrar
+from edge.station.reporter import Reporter
+from edge.station.views import Views
+
+SOFTWARE = "software"
+
+
+class Triggers:
+    """
+    Args:
+        order: tells the inspector; False when there is none to tell.
+
+    Attributes:
+        fired: names of the cameras that take a picture when a request asks for it.
+        intake: joins the frames of the others.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        registrar: Registrar,
+        views: Views,
+        reporter: Reporter,
+        clock: Clock,
+        order: Callable[[ToInspector], bool],
+    ) -> None:
+        self._settings = station.parts
+        self._registrar = registrar
+        self._views = views
+        self._reporter = reporter
+        self._clock = clock
+        self._order = order
+        seeing = [camera for camera in station.cameras if camera.trigger != SOFTWARE]
+        self.fired = tuple(camera.name for camera in station.cameras if camera.trigger == SOFTWARE)
+        self.intake = Intake(station.parts, seeing)
+        self._sequences = {camera.name: FrameSequence(camera) for camera in seeing}
+
+    # ---- by a request ----------------------------------------------------------------------------------------
+
+    def fire(self, request: Trigger, cameras: tuple[str, ...], unable: tuple[Reason, str] | None) -> tuple[Part, int]:
+        """
+        Open the part of a software trigger; return it and the journal's ticket of its trigger.
+
+        Args:
+            unable: why no picture can be taken at present; None = it can.
+        """
+        now_us = self._clock.now_us()
+        overruns = self.intake.overruns(SOFTWARE, now_us)
+        part, ticket = self._registrar.open(
+            SOFTWARE,
+            request.mode,
+            cameras,
+            now_us,
+            tag=request.tag,
+            part_id=request.part_id,
+            request=request.id,
+            counter=request.counter,
+        )
+        for view in part.views.values():
+            view.stage = "trigger"
+        self.intake.accept(SOFTWARE, now_us)
+        closed = self._registrar.closed or unable
+        if overruns:
+            self._overrun(part)
+        elif closed is not None:
+            self._registrar.answer(part, unknown(*closed))
+        elif not self._order(Fire(part=part.number, cameras=cameras, deadline_us=part.deadline_us)):
+            self._registrar.answer(part, unknown(Reason.ENGINE, "the inspector takes no orders"))
+        return part, ticket
+
+    def bounces(self) -> bool:
+        """Tell whether a software trigger now would be the last one again."""
+        return self.intake.bounces(SOFTWARE, self._clock.now_us())
+
+    # ---- by a frame ------------------------------------------------------------------------------------------
+
+    def captured(self, message: Captured) -> int:
+        """
+        Take note of a frame: it is a view of an open part, or opens one.
+
+        Returns:
+            How many parts the frame and the gap before it showed; 0 for one that was asked for, or that bounced.
+        """
+        if message.part is not None or message.camera in self.fired:
+            # A picture that nobody asked for is of no part.
+            self._views.see(None if message.part is None else self._registrar.parts.find(message.part), message)
+            return 0
+        gap = self._sequences[message.camera].gap_before(message)
+        if gap.jumped:
+            self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, gap.jumped, None)
+        missed = sum(self._miss(message, number, gap.since_us) for number in gap.numbers)
+        return missed + self._take(message)
+
+    def _take(self, message: Captured) -> int:
+        part = self.intake.find(message)
+        if part is not None:
+            self._views.see(self._registrar.parts.find(part.number), message)
+            return 1
+        if self.intake.bounces(message.camera, message.t_us):
+            self._bounced(message)
+            return 0
+        overruns = self.intake.overruns(message.camera, message.t_us)
+        part = self._open(message)
+        self.intake.accept(message.camera, message.t_us)
+        if not overruns:
+            self._views.see(part, message)
+            return 1
+        self._views.note(part.views[message.camera], message, self._registrar.inspector)
+        self._overrun(part)
+        return 1
+
+    def _miss(self, message: Captured, number: int, since_us: int) -> int:
+        """Answer for a frame of *message*'s camera that never came, after *since_us*; return 1 if there was a part."""
+        name = f"frame {number}" if message.numbered else "a frame, by the time stamps,"
+        detail = f"{name} of camera {message.camera} never came"
+        missing = msgspec.structs.replace(
+            message, frame_no=number, fault=Reason.MISSED, source=str(number), detail=detail
+        )
+        if not self.intake.names_frames():
+            # Which part it belonged to is not known: that part's window will tell that a view is missing.
+            self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, missing.detail, None)
+            return 0
+        # Another camera may have shown its part long ago, if many are missing.
+        shown = self.intake.find(msgspec.structs.replace(missing, t_us=since_us))
+        part = shown or self._open(missing)
+        if self._registrar.parts.find(part.number) is not None:
+            self._views.note(part.views[message.camera], missing, inspector=0)
+            self._views.settle(part)
+        return 1
+
+    def _open(self, message: Captured) -> Part:
+        cameras = self.intake.cameras_of(message.camera)
+        crowded = self.intake.crowded(message)
+        window_us = self.intake.window_us(message.t_us)
+        part, _ = self._registrar.open(
+            message.camera, Mode.PRODUCTION, cameras, message.t_us, tag=message.tag, window_us=window_us
+        )
+        for near in (*crowded, *([part] if crowded else [])):
+            window_ms = self._settings.window_ms
+            near.doubt = f"parts follow each other within window_ms = {window_ms}: whose view is whose is not known"
+        self.intake.opened(message, part)
+        return part
+
+    def _bounced(self, message: Captured) -> None:
+        self._registrar.count("bounced", Mode.PRODUCTION)
+        text = f"{message.camera}: frame {message.source} within {self._settings.debounce_ms} ms of the last"
+        self._reporter.audit(AuditEvent.BOUNCED, None, text, None)
+        self._views.discard(message)
+
+    def _overrun(self, part: Part) -> None:
+        interval_ms = self._settings.min_interval_ms
+        detail = f"{part.source}: a trigger less than {interval_ms} ms after the last"
+        self._registrar.answer(part, unknown(Reason.OVERRUN, detail))
