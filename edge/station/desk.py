@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.errors import WireError
-from edge.records import VERSION, AuditEvent, Reason, Status
+from edge.records import VERSION, AuditEvent
 from edge.requests import (
     Ack,
     AnyAnswer,
@@ -33,6 +33,7 @@ from edge.requests import (
 from edge.settings import Station
 from edge.station.cameras import Cameras, Count
 from edge.station.changes import Changes
+from edge.station.condition import Condition
 from edge.station.consumers import Consumers, Due, replay_from_page
 from edge.station.control import Asked, Control
 from edge.station.entries import Page, Position
@@ -54,12 +55,7 @@ _NAMES_KEPT = 20_000
 class Desk:
     """
     Args:
-        unable: why cameras cannot take a picture at present, None = they can.
-        status: how the station is now.
         changed: called when something was done that the heartbeat shows.
-
-    Attributes:
-        stopping: nothing further is begun.
     """
 
     def __init__(
@@ -73,9 +69,8 @@ class Desk:
         maintenance: Maintenance,
         cameras: Cameras,
         reporter: Reporter,
+        condition: Condition,
         clock: Clock,
-        unable: Callable[[tuple[str, ...]], tuple[Reason, str] | None],
-        status: Callable[[], Status],
         changed: Callable[[], None],
     ) -> None:
         self._station = station
@@ -87,14 +82,12 @@ class Desk:
         self._maintenance = maintenance
         self._cameras = cameras
         self._reporter = reporter
+        self._condition = condition
         self._clock = clock
-        self._unable = unable
-        self._status = status
         self._changed = changed
         self._consumers = Consumers(journal if isinstance(journal, Journal) else None, clock)
         self._counter = Count("counter", journal.last_counter)
         self._names: OrderedDict[str, int] = OrderedDict()
-        self.stopping = False
         self._handlers: dict[type[Request], Callable[[Asked, Any], None]] = {
             Trigger: self._trigger,
             Attach: self._attach,
@@ -145,7 +138,7 @@ class Desk:
             return
         asked_for = request.cameras or self._triggers.fired
         cameras = tuple(name for name in self._triggers.fired if name in asked_for)
-        part, ticket = self._triggers.fire(request, cameras, self._unable(cameras))
+        part, ticket = self._triggers.fire(request, cameras, self._condition.unable(cameras))
         self._remember(request.part_id, part.number)
         self._note_counter(request)
 
@@ -169,7 +162,7 @@ class Desk:
 
     def _refusal_of(self, request: Trigger) -> tuple[Refusal, str] | None:
         """Return why no part is opened, None when one is."""
-        if self.stopping:
+        if self._condition.stopping:
             return Refusal.STOPPING, "the station is being stopped; repeat it when it runs again"
         fault = self._fault_of_cameras(request.cameras)
         if fault is not None:
@@ -267,7 +260,7 @@ class Desk:
             self._changes.selftest(self._answer_of(asked))
 
     def _may_change(self, asked: Asked) -> bool:
-        if self.stopping:
+        if self._condition.stopping:
             self._refuse(asked, Refusal.STOPPING, "the station is being stopped")
         elif self._changes.busy:
             self._refuse(
@@ -302,7 +295,8 @@ class Desk:
         )
 
     def _ask_status(self, asked: Asked, request: AskStatus) -> None:
-        answer: AnyAnswer = StatusAnswer(version=VERSION, id=request.id, now_us=0, status=self._status())
+        status = self._reporter.described(self._condition.now())
+        answer: AnyAnswer = StatusAnswer(version=VERSION, id=request.id, now_us=0, status=status)
         self._control.answer(asked, answer)
 
     def _done(self, asked: Asked, text: str) -> Done:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.station import desk, intake, loop, outbox, parts, registrar, triggers, views
+from edge.station import condition, desk, inspection, intake, loop, outbox, parts, registrar, triggers, views
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ MUTATIONS = (
     ),
     Mutation(
         "messages of an older inspector are believed",
-        loop,
-        "Loop._hear",
+        inspection,
+        "Inspection.hear",
         "        if message.inspector == self._supervisor.number:",
         "        if True:",
         ("frames_are_named_truly", "slots_are_freed_once", "ready_is_proven", "one_part_for_each_number"),
@@ -165,17 +165,17 @@ MUTATIONS = (
     ),
     Mutation(
         "parts in hand are not answered when the inspector dies",
-        loop,
-        "Loop._inspector_ended",
+        inspection,
+        "Inspection._ended",
         "    self._registrar.answer_all(Reason.STOPPED if stopping else Reason.ENGINE, text)",
         "    pass",
         ("nothing_is_left_in_dead_hands",),
     ),
     Mutation(
         "ready is not withdrawn when the inspector dies",
-        loop,
-        "Loop._inspector_ended",
-        "    self._ready = None",
+        inspection,
+        "Inspection._ended",
+        "    self._condition.ready = None",
         "    pass",
         ("ready_is_proven",),
     ),
@@ -215,16 +215,16 @@ MUTATIONS = (
     ),
     Mutation(
         "a pause is ignored",
-        loop,
-        "Loop._closed",
+        condition,
+        "Condition.closed",
         "    if self._maintenance.mark is not None:",
         "    if False:",
         ("a_pass_is_proven",),
     ),
     Mutation(
         "a failed self-test is ignored",
-        loop,
-        "Loop._closed",
+        condition,
+        "Condition.closed",
         "    if self._changes.selftest_failed:",
         "    if False:",
         ("ready_is_proven", "a_pass_is_proven"),
@@ -239,18 +239,18 @@ MUTATIONS = (
     ),
     Mutation(
         "a new recipe is used for parts in hand",
-        loop,
-        "Loop._on_taken",
-        "    self._advance()",
-        "    self._advance()\n"
+        inspection,
+        "Inspection._on_taken",
+        "    self.advance()",
+        "    self.advance()\n"
         "    for part in self._registrar.parts.all_open():\n"
         "        part.recipe = self._registrar.recipe",
         ("work_follows_its_trigger", "a_pass_is_proven"),
     ),
     Mutation(
         "a new recipe is not used for new parts",
-        loop,
-        "Loop._advance",
+        inspection,
+        "Inspection.advance",
         "    self._registrar.recipe = self._changes.mark",
         "    self._registrar.recipe = self._registrar.recipe or self._changes.mark",
         ("work_follows_its_trigger",),

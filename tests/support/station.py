@@ -53,6 +53,7 @@ class FakeSupervisor:
         self.start_at_us: int | None = clock.now_us()
         self.heard_us = clock.now_us()
         self.killed = False
+        self.deaf = False
 
     def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
         self.number += 1
@@ -71,9 +72,10 @@ class FakeSupervisor:
         return self.inbox.popleft()
 
     def order(self, message: ToInspector) -> bool:
-        if self.running:
+        hears = self.running and not self.deaf
+        if hears:
             self.orders.append(message)
-        return self.running
+        return hears
 
     def silent_s(self) -> float:
         return (self._clock.now_us() - self.heard_us) / 1e6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.inspector.link import Answered, Discard, Fire, Inspect, Progress, ToInspector
+from edge.inspector.link import Answered, Discard, Fire, Inspect, Progress
 from edge.records import AuditEvent, Mode, Outcome, Reason
 from edge.requests import Triggered
 from edge.station.entries import TriggerEntry
@@ -540,18 +540,19 @@ def test_a_camera_that_never_begins_is_late_in_stage_trigger() -> None:
 
 
 def test_a_trigger_is_written_down_before_the_camera_is_told() -> None:
-    """At the moment of the order the journal has it."""
+    """At the moment it comes to the journal nothing is ordered."""
     bench = fired()
-    seen: list[int] = []
-    send = bench.loop._triggers._order
+    told: list[bool] = []
+    trigger = bench.journal.trigger
 
-    def order(message: ToInspector) -> bool:
-        seen.append(bench.journal.part)
-        return send(message)
+    def kept(entry: TriggerEntry) -> int:
+        told.append(any(isinstance(o, Fire) for o in bench.supervisor.orders))
+        return trigger(entry)
 
-    bench.loop._triggers._order = order
+    bench.journal.trigger = kept  # type: ignore[method-assign]
     bench.ask(bench.trigger("a"))
-    assert seen == [1]
+    assert told == [False]
+    assert [o.part for o in bench.supervisor.orders if isinstance(o, Fire)] == [1]
 
 
 def test_a_trigger_inside_the_minimum_interval_is_accepted_and_unknown() -> None:
@@ -591,6 +592,6 @@ def test_no_inspector_makes_the_part_unknown() -> None:
 def test_an_inspector_that_takes_no_orders_makes_the_part_unknown() -> None:
     """At once, not at the deadline."""
     bench = fired()
-    bench.loop._triggers._order = lambda message: False
+    bench.supervisor.deaf = True
     bench.ask(bench.trigger("a"))
     assert answers(bench) == [(1, Outcome.UNKNOWN, Reason.ENGINE)]
