@@ -136,11 +136,14 @@ class Stage:
         assert isinstance(message, CameraState), message
         return f"{message.state}: {message.text}"
 
-    def close(self) -> None:
+    def finish(self) -> None:
         self.thread.stop.set()
         if self.thread.ident is not None:
             self.thread.join(PATIENCE_MS / 1000)
             assert not self.thread.is_alive()
+
+    def close(self) -> None:
+        self.finish()
         self._context.destroy(linger=0)
 
 
@@ -493,4 +496,5 @@ def test_a_source_that_cannot_do_it_is_refused(stage: Callable[..., Stage], trig
     told = one.state()
     assert told.startswith("failed: camera 'cam1': trigger")
     assert "free-run" in told
+    one.finish()  # the camera is closed after it was told
     assert (one.camera.closed, one.camera.reads) == (1, 0)
