@@ -23,7 +23,7 @@ the bundle, and says what would be done. The same keys are flags (`--endpoints.r
 `{ENVIRONMENT_PREFIX}ENDPOINTS__RESULTS=...`); a flag wins over a variable, a variable over the file. A key that
 nobody knows is an error in each of them: one line, exit code 2. A commented example: `systemd/example.toml`.
 
-Written by `make settings-doc` from `edge/settings.py`; do not edit.
+Written by `make settings-doc` from `edge/settings/`; do not edit.
 """
 
 # By the end of the key; the first that fits counts.

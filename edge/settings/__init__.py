@@ -1,0 +1,46 @@
+"""
+The whole settings tree of a station, written once.
+
+Sources, the first wins: flags (``--endpoints.results ...``), environment (``EDGE_ENDPOINTS__RESULTS``), the TOML file.
+A key nobody knows is an error in each of them.
+"""
+
+from edge.settings.cameras import CameraSettings, DriftLimits
+from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
+from edge.settings.sources import OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings.station import Station, state_dir_of
+from edge.settings.strict import Name, Strict
+from edge.settings.tables import (
+    DEMO_BUNDLE,
+    ArchiveSettings,
+    BundleSettings,
+    ClassRecipe,
+    Endpoints,
+    JournalSettings,
+    PartsSettings,
+    ReplayStart,
+)
+from edge.settings.toml import read_toml
+
+__all__ = [
+    "DEMO_BUNDLE",
+    "ENVIRONMENT_PREFIX",
+    "ArchiveSettings",
+    "BundleSettings",
+    "CameraSettings",
+    "ClassRecipe",
+    "Daemon",
+    "DriftLimits",
+    "Endpoints",
+    "JournalSettings",
+    "Name",
+    "OpenCVSource",
+    "PartsSettings",
+    "ReplaySource",
+    "ReplayStart",
+    "Station",
+    "Strict",
+    "SyntheticSource",
+    "read_toml",
+    "state_dir_of",
+]

@@ -1,0 +1,91 @@
+"""A camera: its source, its canvas, what it triggers, and which of its pictures can be judged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from edge.settings.sources import OpenCVSource, ReplaySource, Source, SyntheticSource
+from edge.settings.strict import Name, Strict
+from engines.contract import PixelFormat
+
+
+class DriftLimits(Strict):
+    """Outside of these a picture is not what the networks were trained for: UNKNOWN(drift)."""
+
+    brightness_low: float | None = Field(None, ge=0, le=255, description="mean grey value of a picture")
+    brightness_high: float | None = Field(None, ge=0, le=255, description="mean grey value of a picture")
+    sharpness_low: float | None = Field(None, ge=0, description="variance of the Laplacian [grey values squared]")
+    suspicious_share: float | None = Field(
+        None, gt=0, le=1, description="share of the last 200 frames with a tile over a gate; more of them is no product"
+    )
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> DriftLimits:
+        low, high = self.brightness_low, self.brightness_high
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"expected brightness_low = {low:g} below brightness_high = {high:g}")
+        return self
+
+
+class CameraSettings(Strict):
+    """One camera and its canvas."""
+
+    name: Name = Field(description="appears in topics and verdicts")
+    source: Source = Field(description="where its frames come from: one of the sources below, chosen by its kind")
+    height: int = Field(
+        256, ge=16, le=16384, description="largest picture: height of the canvas; of an opencv source every one [px]"
+    )
+    width: int = Field(
+        1600, ge=16, le=16384, description="largest picture: width of the canvas; of an opencv source every one [px]"
+    )
+    convert_to: PixelFormat | None = Field(
+        None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
+    )
+    slots: int = Field(4, ge=1, le=64, description="frames of a paced source that may wait for their verdict")
+    mm_per_px: float | None = Field(
+        None, ge=1e-6, le=1000, description="scale at this station; none = rules in px only"
+    )
+    trigger: Literal["free-run", "software", "camera"] = Field(
+        "free-run",
+        description="what makes a part: every frame; a request; every frame of a camera with a trigger input that "
+        "numbers them",
+    )
+    max_trigger_delay_ms: int = Field(
+        50,
+        ge=1,
+        le=60_000,
+        description="a picture asked for by a request is not taken later than this: the next part may stand there; "
+        "for trigger = software",
+    )
+    counter_offset: int = Field(0, description="frame number + this = number of the part; for parts.join = counter")
+    expect_every_ms: int | None = Field(
+        None, ge=1, description="silent for longer than this, the station is not ready; none = the line may stand"
+    )
+    drift: DriftLimits = Field(DriftLimits(), description="limits of a picture that can be judged")
+
+    @property
+    def paced(self) -> bool:
+        """Frames come at the source's own time; False = the next is taken when the last one's verdict is out."""
+        if isinstance(self.source, OpenCVSource):
+            return not self.source.is_file
+        return self.source.rate_hz is not None
+
+    @property
+    def tags_frames(self) -> bool:
+        """Its source can say which part a frame shows."""
+        if isinstance(self.source, ReplaySource):
+            return self.source.tag_pattern is not None
+        return isinstance(self.source, SyntheticSource)
+
+    @property
+    def numbers_frames(self) -> bool:
+        """Its source numbers frames by itself, so that a gap proves a missed one."""
+        return not isinstance(self.source, OpenCVSource)
+
+    @model_validator(mode="after")
+    def _room_for_the_strip(self) -> CameraSettings:
+        if isinstance(self.source, SyntheticSource) and min(self.height, self.width) < 64:
+            raise ValueError("expected height and width of 64 px or more: the synthetic strip is no smaller")
+        return self

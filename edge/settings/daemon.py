@@ -1,0 +1,81 @@
+"""The settings of edge-inspectd: the station's, from file, environment and flags."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliPositionalArg, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edge.errors import ConfigurationError
+from edge.settings.station import Station
+from edge.settings.toml import read_toml
+
+ENVIRONMENT_PREFIX = "EDGE_"
+
+
+class TomlFile(PydanticBaseSettingsSource):
+    """The file named by ``--config``; checked by itself, so that its faults are told with its name."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("this source gives the whole tree at once")
+
+    def __call__(self) -> dict[str, Any]:
+        _refuse_unknown_environment()
+        path = Path(self.current_state["config"])
+        tree = read_toml(path)
+        try:
+            Station.model_validate(tree)
+        except ValidationError as error:
+            # What is missing here may come from a flag or the environment: that is told later.
+            faults = [fault for fault in error.errors(include_url=False) if fault["type"] != "missing"]
+            if faults:
+                raise ConfigurationError(_described(path, faults[0])) from error
+        return tree
+
+
+class Daemon(BaseSettings, Station):
+    """
+    Inspect every part that passes the cameras, and publish one verdict each.
+
+    Settings come from the TOML file, EDGE_ variables (EDGE_ENDPOINTS__RESULTS) and the flags below; the last wins.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    config: CliPositionalArg[Path] = Field(description="the station's TOML file")
+    check: bool = Field(False, description="validate configuration and bundle, say what would be done, exit")
+    once: bool = Field(False, description="exit 0 when every source has ended and every verdict is out")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlFile(settings_cls)
+
+
+def _refuse_unknown_environment() -> None:
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Daemon.model_fields}
+    for name, value in os.environ.items():
+        # Case does not matter for the known ones, so it must not hide a mistyped one.
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.split("__")[0].upper() not in known:
+            raise ConfigurationError(
+                f"environment: {name} = {value!r} is no setting; expected one of {', '.join(sorted(known))}"
+            )
+
+
+def _described(path: Path, fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: key '{key}' = {fault['input']!r} is unknown; expected a key of docs/settings.md"
+    expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{path}: key '{key}' = {fault['input']!r}: {expected}"

@@ -1,0 +1,115 @@
+"""A whole station, and where it keeps what must outlive a restart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from edge.inspector.backend import BackendSettings
+from edge.settings.cameras import CameraSettings
+from edge.settings.strict import Name, Strict
+from edge.settings.tables import (
+    ArchiveSettings,
+    BundleSettings,
+    ClassRecipe,
+    Endpoints,
+    JournalSettings,
+    PartsSettings,
+    ReplayStart,
+)
+
+_TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Station(Strict):
+    """A whole station: what one TOML file describes."""
+
+    station: Name = Field(description="name of this station; appears in topics and verdicts")
+    cameras: tuple[CameraSettings, ...] = Field(min_length=1, description="one table [[cameras]] each")
+    bundle: BundleSettings = Field(BundleSettings(), description="the release bundle to inspect with")
+    backend: BackendSettings = Field(BackendSettings(), description="what runs the networks, and how")
+    recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
+    recipes: Path | None = Field(
+        None, description="folder of further recipes, NAME.toml, switched by request; none = only the one above"
+    )
+    parts: PartsSettings = Field(PartsSettings(), description="from triggers to parts")
+    journal: JournalSettings = Field(JournalSettings(), description="what is kept of each part")
+    archive: ArchiveSettings = Field(ArchiveSettings(), description="pictures and masks that are kept")
+    shifts: tuple[_TimeOfDay, ...] = Field(
+        ("06:00", "14:00", "22:00"), min_length=1, description="when shifts begin, local time"
+    )
+    selftest_every_s: float | None = Field(
+        None, ge=10, description="judge the reference frames so often, while no part is open; none = by request only"
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="journal, cursors, active recipe; none = $STATE_DIRECTORY of the service, else "
+        "~/.local/state/edge-inspect/<station>",
+    )
+    endpoints: Endpoints = Field(Endpoints(), description="where the outside connects")
+    budget_ms: int = Field(100, ge=1, le=60_000, description="trigger to published; then the part is UNKNOWN(late)")
+    start: Literal["require", "wait"] = Field(
+        "require", description="a camera or bundle that fails at start: require = say why and exit; wait = retry"
+    )
+    replay: ReplayStart = Field(ReplayStart(), description="when the first frame is taken")
+    run_dir: Path | None = Field(None, description="private sockets; none = a new folder of this process")
+    max_mask_bytes: int = Field(500_000, ge=1024, description="a larger mask is announced, not sent")
+    mask_buffer_bytes: int = Field(256_000_000, ge=1024, description="bound of what waits for slow mask readers")
+    picture_rate_hz: float = Field(5.0, ge=0, le=100, description="pictures per second and camera; 0 = none")
+    hang_s: float = Field(
+        5.0,
+        ge=1.0,
+        description="an inspector that completes no cycle for so long is replaced; more than budget_ms",
+        validate_default=True,
+    )
+    retry_s: float = Field(1.0, gt=0, description="pause before a camera or the inspector is tried again; doubles")
+    retry_limit_s: float = Field(30.0, gt=0, description="longest such pause")
+
+    @field_validator("parts")
+    @classmethod
+    def _frames_can_be_joined(cls, value: PartsSettings, info: ValidationInfo) -> PartsSettings:
+        cameras = [camera for camera in info.data.get("cameras", ()) if camera.trigger != "software"]
+        unfit = {
+            "tag": ([c.name for c in cameras if not c.tags_frames], "gives its frames no tags"),
+            "counter": ([c.name for c in cameras if not c.numbers_frames], "does not number its frames"),
+        }
+        names, lacks = unfit.get(value.join, ([], ""))
+        if names:
+            raise ValueError(
+                f"expected another join than {value.join}: the source of camera {', '.join(names)} {lacks}; "
+                "use time, or another source (replay: set tag_pattern)"
+            )
+        return value
+
+    @field_validator("hang_s")
+    @classmethod
+    def _longer_than_the_budget(cls, value: float, info: ValidationInfo) -> float:
+        budget_ms = info.data.get("budget_ms", 0)
+        if 1000 * value <= budget_ms:
+            raise ValueError(
+                f"expected more than {budget_ms / 1000:g}: an inspector may rightly be busy for budget_ms = {budget_ms}"
+            )
+        return value
+
+    @field_validator("cameras")
+    @classmethod
+    def _names_differ(cls, value: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
+        names = [camera.name for camera in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"camera names repeat: {', '.join(names)}")
+        return value
+
+
+def state_dir_of(station: Station) -> Path:
+    """Return the folder of what must outlive a restart; it need not exist."""
+    if station.state_dir is not None:
+        return station.state_dir
+    # systemd gives a list when the unit names several; the first is the station's.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "edge-inspect" / station.station
