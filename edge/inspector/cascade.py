@@ -8,18 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.clock import SYSTEM_CLOCK, Clock, Stopwatch
 from edge.errors import InferenceFailed
-from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
 from edge.rules import NO_FINDINGS, Box, Findings, Recipe, findings_from_labels, outcome_from_findings
 from edge.tiles import Canvas, Grid, paste_cores
-from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, Manifest
+from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES
+
+
+class TileEngine(Protocol):
+    """One network as the cascade drives it: pace.PacedEngine on the line, PyTorch's own answers in calibration."""
+
+    @property
+    def inputs(self) -> Mapping[str, NDArray[Any]]:
+        """The buffers that a run reads, by input name; see backend.Engine."""
+        ...
+
+    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
+        """Return the outputs of the first *n* rows, by name; views that the next run overwrites."""
+        ...
+
+    def rows_in(self, left_us: int, n: int) -> int:
+        """Return how many of *n* rows one call can do within *left_us*, 0 when not even one."""
+        ...
+
+    def p99_us(self, n: int) -> int:
+        """Return how long a call with *n* rows takes [us]."""
+        ...
+
+
+class Networks(Protocol):
+    """What the cascade knows of the two networks; a manifest says it."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def max_tiles(self) -> int: ...
 
 
 class DeadlinePassed(Exception):
@@ -84,15 +114,15 @@ class Cascade:
 
     Args:
         classifier, segmenter: open engines of the bundle's networks; used by one thread only.
-        manifest: the bundle's. Its ``max_tiles`` also bounds how many tiles a defect is followed into.
+        networks: the bundle's manifest. Its ``max_tiles`` also bounds how many tiles a defect is followed into.
         grid: tiles of the camera's canvas.
     """
 
     def __init__(
         self,
-        classifier: PacedEngine,
-        segmenter: PacedEngine,
-        manifest: Manifest,
+        classifier: TileEngine,
+        segmenter: TileEngine,
+        networks: Networks,
         grid: Grid,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -100,8 +130,8 @@ class Cascade:
         self._segmenter = segmenter
         self._grid = grid
         self._clock = clock
-        self._class_names = manifest.class_names
-        self._most_followed = manifest.max_tiles
+        self._class_names = networks.class_names
+        self._most_followed = networks.max_tiles
         self._labels = np.zeros((grid.height, grid.width), np.uint8)
         self._confidence = np.zeros_like(self._labels)
 
@@ -234,10 +264,10 @@ class Cascade:
         )
         return findings_from_labels(self._labels[:height, :width], self._confidence[:height, :width], task.recipe, box)
 
-    def _rows_in_time(self, engine: PacedEngine, n: int, task: _Task) -> int:
+    def _rows_in_time(self, engine: TileEngine, n: int, task: _Task) -> int:
         return engine.rows_in(task.deadline_us - self._clock.now_us(), n)
 
-    def _shortage(self, engine: PacedEngine, n: int, task: _Task, followed: int = 0) -> str:
+    def _shortage(self, engine: TileEngine, n: int, task: _Task, followed: int = 0) -> str:
         if followed > self._most_followed:
             return f"a defect runs into {followed} tiles under the gate, expected {self._most_followed} or fewer"
         left_us = task.deadline_us - self._clock.now_us()
