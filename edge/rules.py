@@ -7,6 +7,7 @@ Pure. Limits come in as a Recipe; where they come from is the settings' business
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.records import Defect, Outcome
+from engines.contract import DefectClass
 
 
 class ClassLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,24 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def thresholds(self) -> NDArray[np.float32]:
         return np.array([c.threshold for c in self.classes], np.float32)
+
+
+def default_recipe(classes: Sequence[DefectClass]) -> Recipe:
+    """Return the values that classes come with, before anybody has moved one."""
+    return Recipe(
+        classes=tuple(
+            ClassLimits(
+                name=c.name,
+                gate=c.gate.default,
+                threshold=c.threshold.default,
+                min_area_px=c.rule.min_area_px.default,
+                min_peak=c.rule.min_peak.default,
+                max_count=round(c.rule.max_count.default),
+            )
+            for c in classes
+        ),
+        mm_per_px=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from edge.inspector.backend import Precision
 from edge.inspector.cascade import Cascade, Inspection
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
-from edge.rules import ClassLimits, Recipe
+from edge.rules import Recipe, default_recipe
 from edge.tiles import Canvas, Grid, labels_from_planes
 from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, Manifest
 
@@ -41,24 +41,6 @@ class Golden:
     clarity: float
 
 
-def default_recipe(manifest: Manifest) -> Recipe:
-    """Return the values the bundle was released with."""
-    return Recipe(
-        classes=tuple(
-            ClassLimits(
-                name=c.name,
-                gate=c.gate.default,
-                threshold=c.threshold.default,
-                min_area_px=c.rule.min_area_px.default,
-                min_peak=c.rule.min_peak.default,
-                max_count=round(c.rule.max_count.default),
-            )
-            for c in manifest.classes
-        ),
-        mm_per_px=None,
-    )
-
-
 def references_of(bundle: Bundle) -> Iterator[Reference]:
     """Decode the reference frames, one at a time: all of them together are large."""
     return (load_reference(bundle, frame) for frame in bundle.manifest.reference)
@@ -66,7 +48,7 @@ def references_of(bundle: Bundle) -> Iterator[Reference]:
 
 def golden_reject(bundle: Bundle) -> Golden | None:
     """Return the bundle's golden reject, None when no reference frame is rejected under the manifest's values."""
-    recipe = default_recipe(bundle.manifest)
+    recipe = default_recipe(bundle.manifest.classes)
     found = (
         (reference.name, inspect_answers(bundle.manifest, reference, recipe)) for reference in references_of(bundle)
     )

@@ -12,10 +12,10 @@ import pytest
 
 from edge.bundle import Bundle, Reference, read_bundle
 from edge.inspector.backend import BackendSettings, open_engine
-from edge.inspector.golden import default_recipe, golden_reject, inspect_answers, inspect_reference, references_of
+from edge.inspector.golden import golden_reject, inspect_answers, inspect_reference, references_of
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
-from edge.rules import Recipe
+from edge.rules import Recipe, default_recipe
 from edge.tiles import labels_from_planes
 from engines.contract import TILES
 
@@ -39,7 +39,7 @@ def engines(bundle: Bundle) -> Iterator[tuple[PacedEngine, PacedEngine]]:
 
 def moved(bundle: Bundle, **values: float) -> Recipe:
     """Return the default recipe with *values* in every class."""
-    recipe = default_recipe(bundle.manifest)
+    recipe = default_recipe(bundle.manifest.classes)
     return msgspec.structs.replace(recipe, classes=tuple(msgspec.structs.replace(c, **values) for c in recipe.classes))
 
 
@@ -64,7 +64,7 @@ def test_gates_decide_in_the_answers_too(bundle: Bundle) -> None:
 
 def test_this_machine_judges_as_the_answers_do(bundle: Bundle, engines: tuple[PacedEngine, PacedEngine]) -> None:
     """Outcome and tiles are the same for every reference frame; both outcomes occur."""
-    recipe = default_recipe(bundle.manifest)
+    recipe = default_recipe(bundle.manifest.classes)
     outcomes = set()
     for reference in references(bundle):
         expected = inspect_answers(bundle.manifest, reference, recipe)
@@ -78,7 +78,7 @@ def test_the_golden_reject_is_the_clearest(bundle: Bundle) -> None:
     """It is a reject under the released values, and none has a larger region for its limit."""
     golden = golden_reject(bundle)
     assert golden is not None
-    recipe = default_recipe(bundle.manifest)
+    recipe = default_recipe(bundle.manifest.classes)
     found = {r.name: inspect_answers(bundle.manifest, r, recipe) for r in references(bundle)}
     assert found[golden.name].outcome is Outcome.REJECT
     largest = max(
@@ -95,7 +95,7 @@ def test_without_a_reject_there_is_no_golden_one(bundle: Bundle) -> None:
     passing = tuple(
         frame
         for frame, reference in zip(bundle.manifest.reference, references(bundle), strict=True)
-        if inspect_answers(bundle.manifest, reference, default_recipe(bundle.manifest)).outcome is Outcome.PASS
+        if inspect_answers(bundle.manifest, reference, default_recipe(bundle.manifest.classes)).outcome is Outcome.PASS
     )
     assert passing
     sound = dataclasses.replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, reference=passing))
