@@ -27,6 +27,7 @@ from training.networks.classifier import TileClassifier
 from training.networks.resunet import ResUNet, require_divisible
 
 Kind = Literal["classifier", "segmenter"]
+Network = TileClassifier | ResUNet
 
 
 class CheckpointSpec(Record, frozen=True):
@@ -55,7 +56,7 @@ class CheckpointSpec(Record, frozen=True):
             raise ValueError(f"a {self.kind} needs {' and '.join(missing)}")
 
 
-def network_from_spec(spec: CheckpointSpec, *, pretrained: bool = False) -> nn.Module:
+def network_from_spec(spec: CheckpointSpec, *, pretrained: bool = False) -> Network:
     """
     Build the network a spec describes, with fresh weights (or timm's, if *pretrained*).
 
@@ -106,7 +107,7 @@ def save(folder: Path, module: nn.Module, spec: CheckpointSpec) -> Path:
     return path
 
 
-def load(path: Path) -> tuple[CheckpointSpec, nn.Module]:
+def load(path: Path) -> tuple[CheckpointSpec, Network]:
     """
     Read a checkpoint.
 

@@ -80,6 +80,18 @@ class TileClassifier(nn.Module):
         """
         return self.cells(pixels).amax(dim=(2, 3))  # (N, K, rows, columns) -> (N, K)
 
+    def levels(self) -> list[list[nn.Module]]:
+        """Return all that has weights, from input to output: a list for each halving, then the head."""
+        return [*backbone_levels(self.backbone), self.head_modules()]
+
+    def backbone_modules(self) -> list[nn.Module]:
+        """Return what pretrained weights fill."""
+        return [self.backbone]
+
+    def head_modules(self) -> list[nn.Module]:
+        """Return what is new for each task."""
+        return [self.head]
+
 
 def _statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of red, green, blue that the backbone's weights were trained with."""
@@ -109,6 +121,37 @@ def _backbone(name: str, pretrained: bool) -> tuple[nn.Module, int]:
             "give this machine access to timm's model hub, or train from scratch without --pretrained"
         ) from error
     return model, int(_information(model).channels()[-1])
+
+
+def backbone_levels(model: nn.Module) -> list[list[nn.Module]]:
+    """
+    Sort the parts of a feature extractor by its feature maps, from input to output.
+
+    Returns:
+        For each feature map the modules that make it of the one before.
+    """
+    maps = {_flat(entry["module"]) for entry in _information(model).info}
+    levels: list[list[nn.Module]] = [[]]
+    for name, part in _parts(model, "", maps):
+        levels[-1].append(part)
+        if name in maps:
+            levels.append([])
+    return [level for level in levels if any(True for part in level for _ in part.parameters())]
+
+
+def _parts(model: nn.Module, prefix: str, maps: set[str]) -> Iterator[tuple[str, nn.Module]]:
+    """Give the parts in order, opening those within which a feature map is made."""
+    for name, part in model.named_children():
+        path = _flat(f"{prefix}{name}")
+        if any(target.startswith(f"{path}_") for target in maps):
+            yield from _parts(part, f"{path}_", maps)
+        else:
+            yield path, part
+
+
+def _flat(name: str) -> str:
+    """timm joins the names of opened containers by an underscore."""
+    return name.replace(".", "_")
 
 
 def _information(model: nn.Module) -> FeatureInfo:

@@ -51,6 +51,10 @@ class Encoder(nn.Module):
             levels.append(block(levels[-1]))
         return levels
 
+    def levels(self) -> list[list[nn.Module]]:
+        """Return the blocks from input to output, a list for each size."""
+        return [[self.stem], *([block] for block in self.blocks)]
+
 
 class Bottleneck(nn.Module):
     """The bridge: the last halving, at the largest channel count."""
@@ -128,6 +132,18 @@ class ResUNet(nn.Module):
         x = self.decoder(x, levels)  # (N, width, h, w)
         logits: Tensor = self.head(x)  # (N, K + 1, h, w)
         return logits
+
+    def levels(self) -> list[list[nn.Module]]:
+        """Return all that has weights, from input to output: a list for each halving, then decoder, then output."""
+        return [*self.encoder.levels(), [self.bottleneck], [self.decoder], [self.head]]
+
+    def backbone_modules(self) -> list[nn.Module]:
+        """Return what pretrained weights fill."""
+        return [self.encoder, self.bottleneck]
+
+    def head_modules(self) -> list[nn.Module]:
+        """Return what is new for each task."""
+        return [self.decoder, self.head]
 
 
 def require_divisible(height: int, width: int, stride: int) -> None:
