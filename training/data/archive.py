@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from edge.archive import ArchivedPart, read_archive
 from edge.errors import DataError
@@ -97,11 +98,14 @@ def _labelled(part: ArchivedPart, image: Path, mask: Path | None) -> _Labelled:
     class_names = part.record.class_names
     if not class_names:
         raise DataError(f"{part.folder}: nothing was inspected, so that its classes are not known; remove its {REVIEW}")
-    stratum = 0 if mask is None else int(read_mask(mask).max())
+    values = [] if mask is None else np.flatnonzero(np.bincount(read_mask(mask).ravel())).tolist()
+    class_ids = tuple(value for value in values if value)
+    stratum = max(class_ids, default=0)
     if stratum > len(class_names):
         raise DataError(f"{mask}: value {stratum}, expected class ids 0 to {len(class_names)}")
     group = "/".join(part.folder.parts[-3:-1])
-    return _Labelled(Sample(image, MaskFile(mask, stratum, len(class_names)), group, "train"), stratum, class_names)
+    labels = MaskFile(mask, stratum, len(class_names))
+    return _Labelled(Sample(image, labels, group, "train", class_ids), stratum, class_names)
 
 
 def _complete(part: ArchivedPart, camera: str) -> bool:

@@ -24,6 +24,7 @@ from training.data.images import read_image as read_image
 from training.data.labels import LabelSource, MaskFile, RunLengths
 from training.data.severstal import read_runs
 from training.data.splits import SPLITS, Split, require_whole_groups, split_by_group
+from training.data.windows import Picture
 
 MAX_CLASSES = 254
 """Labels are uint8, and 255 marks what lies outside the picture."""
@@ -32,12 +33,20 @@ REQUIRED_COLUMNS = ("image", "class", "class_id", "group")
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture; *source* is its file name, as a replayed frame names it on the wire."""
+    """
+    One labelled picture; *source* is its file name, as a replayed frame names it on the wire.
+
+    Attributes:
+        class_ids: the defects that it is known to show, ascending, () = sound; known without decoding anything.
+        drawn: the labels say where the defects are; else only *class_ids* is known of a defective picture.
+    """
 
     image: Path
     labels: LabelSource
     group: str
     split: Split
+    class_ids: tuple[int, ...]
+    drawn: bool = True
 
     @property
     def source(self) -> str:
@@ -48,7 +57,7 @@ class Sample:
         Decode picture and labels.
 
         Returns:
-            (h, w, C) pixels as captured, and (h, w) labels.
+            (h, w, C) pixels as captured, and (h, w) labels; OUTSIDE all over where the picture is not drawn.
 
         Raises:
             DataError: the picture or its labels cannot be read, or do not fit each other.
@@ -56,6 +65,10 @@ class Sample:
         image = read_image(self.image, pixel_format)
         labels = self.labels.read(image.shape[0], image.shape[1])
         return image.reshape(*image.shape[:2], -1), labels
+
+    def picture(self, pixel_format: PixelFormat) -> Picture:
+        """Decode picture and labels, as read() does."""
+        return Picture(*self.read(pixel_format), self.class_ids, self.drawn)
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,8 @@ def folder_samples(
         if class_id and not mask.is_file():
             raise DataError(f"{path}:{line}: {image.name} is '{row['class']}', but {mask} does not exist")
         labels = MaskFile(mask if mask.is_file() else None, class_id, len(class_names))
-        samples.append(Sample(image, labels, row["group"], _split(row.get("split", ""), path, line)))
+        split = _split(row.get("split", ""), path, line)
+        samples.append(Sample(image, labels, row["group"], split, (class_id,) if class_id else ()))
     strata = [int(row["class_id"]) for row in rows]
     return class_names, _with_splits(path, samples, strata, [row.get("split", "") for row in rows], seed)
 
@@ -148,7 +162,9 @@ def severstal_samples(folder: Path, path: Path, seed: int) -> tuple[tuple[str, .
     if missing:
         raise DataError(f"{path}: names {missing[0]} ({len(missing)} such), which is not in {folder / 'train_images'}")
     samples = [
-        Sample(image, RunLengths(f"{path}: {name}", runs.get(name, {})), name, "train")
+        Sample(
+            image, RunLengths(f"{path}: {name}", runs.get(name, {})), name, "train", tuple(sorted(runs.get(name, {})))
+        )
         for name, image in images.items()
     ]
     class_count = max((class_id for of_image in runs.values() for class_id in of_image), default=0)

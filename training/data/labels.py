@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.errors import DataError
 from training.data.images import read_mask
 from training.data.severstal import labels_from_runs
+from training.data.windows import OUTSIDE
 
 BINARY_MASK_VALUE = 255
 
@@ -66,6 +67,14 @@ class MaskFile:
         if between:
             raise DataError(f"mask {self.path}: value {between[0]} beside 255: expected 0 and 255 only; binarise it")
         return np.where(mask == BINARY_MASK_VALUE, self.class_id or BINARY_MASK_VALUE, 0).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Undrawn:
+    """Labels of a defective picture of which only the class is known: nothing is known of any pixel."""
+
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        return np.full((height, width), OUTSIDE, np.uint8)
 
 
 @dataclass(frozen=True)

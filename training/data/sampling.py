@@ -1,29 +1,39 @@
 """
-Which tiles training sees, and in which order: a function of the seed alone.
+Which tiles training sees, and in which order: a function of seed, rank, epoch and step alone.
 
-Defects are rare (on a strip one frame in ten, and there one tile in seven), so half of every batch is laid over a
-defect, each class as often as any other; the other half lies anywhere.
+Defects are rare (on a strip one frame in ten, and there one tile in seven), so half of every batch shows defects, each
+class as often as any other; the other half lies anywhere. A defective picture of which only the class is known comes as
+a bag: all tiles of its grid, of which at least one shows the class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from engines.contract import PixelFormat, TileShape
+from engines.contract import PixelFormat
+from training.data.bags import Bag, bag_size, picture_bag, tile_bag
 from training.data.datasets import Sample
+from training.data.defects import DefectIndex
 from training.data.presets import Augmentation, evaluation_pixels, training_pixels
-from training.data.windows import PRESENT, Picture, Window, grid_windows, targets_from_labels, window_at
+from training.data.windows import (
+    OUTSIDE,
+    PRESENT,
+    Picture,
+    TileRecipe,
+    Window,
+    grid_cores,
+    labels_at,
+    targets_from_labels,
+    window_at,
+)
 
 DEFECT_SHARE = 0.5
 GRID_SHARE = 0.5
 """Share of the tiles that lie where the line would cut them; the rest is laid freely."""
-MAX_POSITIONS = 4096
-"""Defect pixels remembered for each picture and class."""
 
 
 @dataclass(frozen=True)
@@ -33,41 +43,41 @@ class Batch:
 
     Attributes:
         pixels: (N, C, h, w) float32 in 0..255.
-        labels: (N, h, w) int64, windows.OUTSIDE outside the picture.
-        targets: (N, K) float32, PRESENT, ABSENT or UNDECIDED.
+        labels: (N, h, w) int64, windows.OUTSIDE outside the picture, and all over a tile of which nothing is drawn.
+        targets: (B, K) float32, PRESENT, ABSENT or UNDECIDED.
+        bags: (N,) int64 in 0..B-1, ascending: the row of *targets* that a tile belongs to. The tiles of a picture of
+            which only the class is known are one bag, any other tile is a bag of its own.
     """
 
     pixels: torch.Tensor
     labels: torch.Tensor
     targets: torch.Tensor
-
-
-@dataclass(frozen=True)
-class TileRecipe:
-    """How tiles are cut: the same for every picture of a run."""
-
-    format: PixelFormat
-    tile: TileShape
-    pad_value: int
-    class_count: int
+    bags: torch.Tensor
 
 
 def read_pictures(samples: Sequence[Sample], pixel_format: PixelFormat) -> list[Picture]:
     """Decode all samples into memory (one byte a pixel and channel, one for the label)."""
-    return [Picture(*sample.read(pixel_format)) for sample in samples]
+    return [sample.picture(pixel_format) for sample in samples]
 
 
 class TrainingTiles:
     """
-    Endless variety, in epochs of *steps* batches; each pass over it goes on where the last one ended.
+    Endless variety, in epochs of *steps* batches.
+
+    Batch *step* of an epoch is drawn from a generator of its own, so that a run that is resumed sees the tiles it would
+    have seen, and the processes of one run see different ones.
 
     Args:
         pictures: of the training split.
         recipe: how tiles are cut.
-        batch_size: tiles a step.
+        batch_size: tiles a step; a bag larger than half of it makes the batch larger.
         steps: batches an epoch.
         seed: equal seeds give equal batches.
         augmentation: how far tiles are varied.
+        rank: of this process among those that train together.
+
+    Raises:
+        DataError: a picture of which only the class is known has more than MAX_BAG_TILES tiles.
     """
 
     def __init__(
@@ -79,111 +89,185 @@ class TrainingTiles:
         steps: int,
         seed: int,
         augmentation: Augmentation,
+        rank: int = 0,
     ) -> None:
         self._pictures = pictures
         self._recipe = recipe
         self._batch_size = batch_size
         self._steps = steps
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._augmentation = augmentation
-        self._positions = _positions_by_class(pictures, recipe.class_count)
+        self._rank = rank
+        self._epoch = 0
+        self._index = DefectIndex(pictures, recipe)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next batches belong to."""
+        self._epoch = epoch
 
     def __len__(self) -> int:
         return self._steps
 
     def __iter__(self) -> Iterator[Batch]:
-        for _ in range(self._steps):
-            yield self._batch()
+        for step in range(self._steps):
+            yield self[step]
 
-    def _batch(self) -> Batch:
+    def __getitem__(self, step: int) -> Batch:
+        """Return batch *step* of the epoch, the same whenever it is asked for."""
+        if not 0 <= step < self._steps:
+            raise IndexError(f"step {step} of an epoch of {self._steps}")
+        rng = np.random.default_rng((self._seed, self._rank, self._epoch, step))
+        return _collate(list(self._bags(rng)))
+
+    def _bags(self, rng: np.random.Generator) -> Iterator[Bag]:
         over_defects = round(self._batch_size * DEFECT_SHARE)
-        windows = [self._over_defect() for _ in range(over_defects)]
-        windows += [self._anywhere() for _ in range(self._batch_size - over_defects)]
-        varied = [training_pixels(window, self._augmentation, self._rng) for window in windows]
-        return _collate(varied, self._recipe)
+        bags = self._index.draw_bags(rng, over_defects)
+        for index in bags:
+            yield self._whole(rng, self._pictures[index])
+        in_bags = sum(self._index.tile_counts[index] for index in bags)
+        windows = [self._over_defect(rng) for _ in range(over_defects - in_bags)] if self._index.drawn else []
+        if self._index.sure:
+            rest = self._batch_size - max(in_bags + len(windows), over_defects if bags else 0)
+            windows += [self._anywhere(rng) for _ in range(max(rest, self._batch_size - over_defects))]
+        for window in windows:
+            pixels, labels = training_pixels(window, self._augmentation, rng)
+            yield tile_bag(pixels, labels, self._recipe)
 
-    def _over_defect(self) -> Window:
-        of_class = self._positions[self._rng.integers(len(self._positions))]
-        index, positions = of_class[self._rng.integers(len(of_class))]
-        y, x = positions[self._rng.integers(len(positions))]
-        return self._lay(self._pictures[index], int(y), int(x))
+    def _whole(self, rng: np.random.Generator, picture: Picture) -> Bag:
+        """Cut all tiles of a picture of which only the class is known."""
+        # As if it were sound while it is varied: what lies outside the picture is told by its labels.
+        blank = replace(picture, labels=np.zeros_like(picture.labels))
+        recipe = self._recipe
+        cores = grid_cores(picture, recipe.tile)
+        windows = [window_at(blank, *core, recipe.tile, recipe.pad_value) for core in cores]
+        varied = [training_pixels(window, self._augmentation, rng) for window in windows]
+        return picture_bag([(pixels, np.full_like(labels, OUTSIDE)) for pixels, labels in varied], picture, recipe)
 
-    def _anywhere(self) -> Window:
-        picture = self._pictures[int(self._rng.integers(len(self._pictures)))]
+    def _over_defect(self, rng: np.random.Generator) -> Window:
+        of_class = self._index.drawn[rng.integers(len(self._index.drawn))]
+        index, positions = of_class[rng.integers(len(of_class))]
+        y, x = positions[rng.integers(len(positions))]
+        return self._lay(rng, self._pictures[index], int(y), int(x))
+
+    def _anywhere(self, rng: np.random.Generator) -> Window:
+        picture = self._pictures[self._index.sure[rng.integers(len(self._index.sure))]]
         height, width = picture.labels.shape
-        return self._lay(picture, int(self._rng.integers(height)), int(self._rng.integers(width)))
+        return self._lay(rng, picture, int(rng.integers(height)), int(rng.integers(width)))
 
-    def _lay(self, picture: Picture, y: int, x: int) -> Window:
+    def _lay(self, rng: np.random.Generator, picture: Picture, y: int, x: int) -> Window:
         """Lay a tile so that its core holds (y, x): on the grid, or anywhere else."""
         tile = self._recipe.tile
         top, left = y - y % tile.core_height, x - x % tile.core_width
-        if self._rng.random() >= GRID_SHARE:
-            top = self._free(y, tile.core_height, picture.labels.shape[0])
-            left = self._free(x, tile.core_width, picture.labels.shape[1])
+        if rng.random() >= GRID_SHARE:
+            top = _free(rng, y, tile.core_height, picture.labels.shape[0])
+            left = _free(rng, x, tile.core_width, picture.labels.shape[1])
         return window_at(picture, top, left, tile, self._recipe.pad_value)
-
-    def _free(self, at: int, core: int, size: int) -> int:
-        """Draw a start of a core that holds *at*; of a picture larger than the core, no more than a quarter is void."""
-        start = at - int(self._rng.integers(core))
-        if size <= core:
-            return start
-        return int(np.clip(start, -(core // 4), size - 3 * core // 4))
 
 
 class ValidationTiles:
     """
     The grid's tiles of a split, unvaried; of tiles with a defect and of others at most half of *max_tiles* each.
 
+    Bags count as tiles with a defect, by their number of tiles. No bag is divided between two batches.
+
     Args:
         pictures: of the validation split.
         recipe: how tiles are cut.
-        batch_size: tiles a batch.
+        batch_size: tiles a batch; a larger bag makes the batch larger.
         max_tiles: bound on the number of tiles; those that are too many are left out evenly.
+        rank, world: of the processes that validate together, each takes every *world*-th tile or bag.
+
+    Raises:
+        DataError: a picture of which only the class is known has more than MAX_BAG_TILES tiles.
     """
 
-    def __init__(self, pictures: Sequence[Picture], recipe: TileRecipe, *, batch_size: int, max_tiles: int) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        recipe: TileRecipe,
+        *,
+        batch_size: int,
+        max_tiles: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._pictures = pictures
         self._recipe = recipe
-        self._batch_size = batch_size
-        windows = [w for picture in pictures for w in grid_windows(picture, recipe.tile, recipe.pad_value)]
-        defective = [w for w in windows if self._has_defect(w)]
-        sound = [w for w in windows if not self._has_defect(w)]
-        self._windows = _thinned(defective, max_tiles // 2) + _thinned(sound, max_tiles // 2)
+        defective: list[_Place] = []
+        sound: list[_Place] = []
+        for index, picture in enumerate(pictures):
+            for place in _places(index, picture, recipe):
+                (defective if self._has_defect(place, picture) else sound).append(place)
+        chosen = _thinned(defective, max_tiles // 2) + _thinned(sound, max_tiles // 2)
+        self._batches = _batches(chosen[rank::world], batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self._windows) // self._batch_size)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, len(self._windows), self._batch_size):
-            windows = self._windows[start : start + self._batch_size]
-            yield _collate([(evaluation_pixels(window), window.labels) for window in windows], self._recipe)
+        for places in self._batches:
+            yield _collate([self._bag(place) for place in places])
 
-    def _has_defect(self, window: Window) -> bool:
-        targets = targets_from_labels(window.labels, self._recipe.tile, self._recipe.class_count)
-        return bool((targets == PRESENT).any())
+    def _bag(self, place: _Place) -> Bag:
+        picture, recipe = self._pictures[place.index], self._recipe
+        windows = [window_at(picture, *core, recipe.tile, recipe.pad_value) for core in place.cores]
+        tiles = [(evaluation_pixels(window), window.labels) for window in windows]
+        return tile_bag(*tiles[0], recipe) if picture.drawn else picture_bag(tiles, picture, recipe)
 
-
-def _thinned(windows: list[Window], most: int) -> list[Window]:
-    return windows[:: -(-len(windows) // most) or 1]
-
-
-Positions = list[tuple[int, NDArray[np.int64]]]
-
-
-def _positions_by_class(pictures: Sequence[Picture], class_count: int) -> list[Positions]:
-    """Return, for each class that occurs, the pictures it occurs in and (n, 2) of its pixels as (y, x)."""
-    by_class: list[Positions] = [[] for _ in range(class_count)]
-    for index, picture in enumerate(pictures):
-        for class_id in np.flatnonzero(np.bincount(picture.labels.ravel(), minlength=256))[1:].tolist():
-            positions = np.argwhere(picture.labels == class_id)
-            step = -(-len(positions) // MAX_POSITIONS)
-            by_class[class_id - 1].append((index, positions[::step]))
-    return [positions for positions in by_class if positions]
+    def _has_defect(self, place: _Place, picture: Picture) -> bool:
+        if not picture.drawn:
+            return True
+        labels = labels_at(picture, *place.cores[0], self._recipe.tile)
+        return bool((targets_from_labels(labels, self._recipe.tile, self._recipe.class_count) == PRESENT).any())
 
 
-def _collate(tiles: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]], recipe: TileRecipe) -> Batch:
-    targets = [targets_from_labels(labels, recipe.tile, recipe.class_count) for _, labels in tiles]
+@dataclass(frozen=True)
+class _Place:
+    """One tile of a picture's grid, or all of them if the picture is a bag."""
+
+    index: int
+    cores: tuple[tuple[int, int], ...]
+
+
+def _places(index: int, picture: Picture, recipe: TileRecipe) -> list[_Place]:
+    cores = grid_cores(picture, recipe.tile)
+    if picture.drawn:
+        return [_Place(index, (core,)) for core in cores]
+    bag_size(picture, recipe)
+    return [_Place(index, tuple(cores))]
+
+
+def _thinned(places: list[_Place], most_tiles: int) -> list[_Place]:
+    tiles = sum(len(place.cores) for place in places)
+    return places[:: -(-tiles // most_tiles) or 1]
+
+
+def _batches(places: Sequence[_Place], batch_size: int) -> list[list[_Place]]:
+    """Fill batches up to *batch_size* tiles, and over it rather than divide a bag."""
+    batches: list[list[_Place]] = []
+    filled = batch_size
+    for place in places:
+        if filled + len(place.cores) > batch_size:
+            batches.append([])
+            filled = 0
+        batches[-1].append(place)
+        filled += len(place.cores)
+    return batches
+
+
+def _free(rng: np.random.Generator, at: int, core: int, size: int) -> int:
+    """Draw a start of a core that holds *at*; of a picture larger than the core, no more than a quarter is void."""
+    start = at - int(rng.integers(core))
+    if size <= core:
+        return start
+    return int(np.clip(start, -(core // 4), size - 3 * core // 4))
+
+
+def _collate(bags: Sequence[Bag]) -> Batch:
+    tiles = [tile for bag in bags for tile in bag.tiles]
     return Batch(
         torch.from_numpy(np.stack([pixels for pixels, _ in tiles])),
         torch.from_numpy(np.stack([labels for _, labels in tiles]).astype(np.int64)),
-        torch.from_numpy(np.stack(targets)),
+        torch.from_numpy(np.stack([bag.targets for bag in bags])),
+        torch.from_numpy(np.repeat(np.arange(len(bags)), [len(bag.tiles) for bag in bags])),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.tiles import Canvas, Grid
-from engines.contract import TileShape
+from engines.contract import PixelFormat, TileShape
 
 OUTSIDE = 255
 """Label of what lies outside the picture: no loss, no score."""
@@ -25,10 +25,30 @@ PRESENT, ABSENT, UNDECIDED = 1.0, 0.0, -1.0
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded sample: (h, w, C) uint8 pixels as captured, and (h, w) uint8 labels."""
+    """
+    A decoded sample.
+
+    Attributes:
+        image: (h, w, C) uint8 pixels as captured.
+        labels: (h, w) uint8; OUTSIDE all over where only the class of a defective picture is known.
+        class_ids: the defects that the picture is known to show, () = sound; a drawn picture's labels say it better.
+        drawn: the labels say where the defects are.
+    """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    class_ids: tuple[int, ...] = ()
+    drawn: bool = True
+
+
+@dataclass(frozen=True)
+class TileRecipe:
+    """How tiles are cut: the same for every picture of a run."""
+
+    format: PixelFormat
+    tile: TileShape
+    pad_value: int
+    class_count: int
 
 
 @dataclass(frozen=True)
@@ -59,14 +79,25 @@ def grid_windows(picture: Picture, tile: TileShape, pad_value: int) -> Iterator[
     pixels = np.empty((grid.count, tile.height, tile.width, channels), np.uint8)
     canvas.cut(list(range(grid.count)), pixels)
     for index in range(grid.count):
-        top, left = grid.core(index)
-        yield Window(pixels[index], _cut(picture.labels, top - tile.halo, left - tile.halo, tile, OUTSIDE))
+        yield Window(pixels[index], labels_at(picture, *grid.core(index), tile))
+
+
+def grid_cores(picture: Picture, tile: TileShape) -> list[tuple[int, int]]:
+    """Return (top, left) of every core of the picture's own grid, in index order [px]."""
+    height, width = picture.labels.shape
+    grid = Grid(height, width, tile)
+    return [grid.core(index) for index in range(grid.count)]
 
 
 def window_at(picture: Picture, top: int, left: int, tile: TileShape, pad_value: int) -> Window:
     """Return the tile whose core begins at (top, left) of the picture [px]; both may be negative."""
-    top, left = top - tile.halo, left - tile.halo
-    return Window(_cut(picture.image, top, left, tile, pad_value), _cut(picture.labels, top, left, tile, OUTSIDE))
+    pixels = _cut(picture.image, top - tile.halo, left - tile.halo, tile, pad_value)
+    return Window(pixels, labels_at(picture, top, left, tile))
+
+
+def labels_at(picture: Picture, top: int, left: int, tile: TileShape) -> NDArray[np.uint8]:
+    """Return only the labels of window_at()."""
+    return _cut(picture.labels, top - tile.halo, left - tile.halo, tile, OUTSIDE)
 
 
 def targets_from_labels(labels: NDArray[np.uint8], tile: TileShape, class_count: int) -> NDArray[np.float32]:

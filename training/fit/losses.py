@@ -11,23 +11,31 @@ from training.data.windows import ABSENT, MIN_CORE_PX, OUTSIDE, PRESENT, UNDECID
 DICE_SMOOTHING = 1.0
 
 
-def classifier_loss(cells: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+def classifier_loss(cells: Tensor, labels: Tensor, targets: Tensor, bags: Tensor) -> Tensor:
     """
-    Return the binary cross-entropy of the tiles, plus that of their cells, plus one minus the cells' soft Dice.
+    Return the binary cross-entropy of the bags, plus that of the cells, plus one minus the cells' soft Dice.
 
     Of a hundred cells one or two hold a defect: without the Dice term the cells are long content with saying no.
 
     Args:
         cells: (N, K, rows, columns) logits of TileClassifier.cells().
         labels: (N, h, w) int64 labels of the tiles; they say which cells hold a class.
-        targets: (N, K) PRESENT, ABSENT or UNDECIDED for each tile.
+        targets: (B, K) PRESENT, ABSENT or UNDECIDED for each bag.
+        bags: (N,) int64, the bag of each tile.
     """
     cells = cells.float()
     cell_targets = targets_of_cells(labels, *cells.shape[1:])
     decided = (cell_targets != UNDECIDED).float()
     dice = _dice(cells.sigmoid() * decided, cell_targets.clamp(min=0.0))
-    tiles = _decided_cross_entropy(cells.amax(dim=(2, 3)), targets)
-    return tiles + _decided_cross_entropy(cells, cell_targets) + 1.0 - dice
+    whole = _decided_cross_entropy(bag_logits(cells, bags, len(targets)), targets)
+    return whole + _decided_cross_entropy(cells, cell_targets) + 1.0 - dice
+
+
+def bag_logits(cells: Tensor, bags: Tensor, count: int) -> Tensor:
+    """Return the (count, K) logits of the bags: each its most suspicious cell's, of (N, K, rows, columns) logits."""
+    tiles = cells.amax(dim=(2, 3))  # (N, K)
+    lowest = torch.full((count, tiles.shape[1]), -torch.inf, dtype=tiles.dtype, device=tiles.device)
+    return lowest.scatter_reduce(0, bags.unsqueeze(1).expand_as(tiles), tiles, "amax")
 
 
 def targets_of_cells(labels: Tensor, class_count: int, rows: int, columns: int) -> Tensor:
@@ -36,13 +44,14 @@ def targets_of_cells(labels: Tensor, class_count: int, rows: int, columns: int) 
 
     Returns:
         (N, class_count, rows, columns) PRESENT where at least MIN_CORE_PX of the class lie in the cell, UNDECIDED
-        where fewer do, else ABSENT.
+        where fewer do or nothing of the tile is drawn, else ABSENT.
     """
+    undrawn = (labels == OUTSIDE).flatten(1).all(dim=1).reshape(-1, 1, 1, 1)
     classes = torch.arange(1, class_count + 1, device=labels.device).reshape(1, -1, 1, 1)
     wanted = (labels.unsqueeze(1) == classes).float()  # (N, K, h, w)
     cell_px = labels.shape[1] * labels.shape[2] / (rows * columns)
     held_px = F.adaptive_avg_pool2d(wanted, (rows, columns)) * cell_px  # (N, K, rows, columns)
-    undecided = torch.where(held_px > 0.0, UNDECIDED, ABSENT)
+    undecided = torch.where((held_px > 0.0) | undrawn, UNDECIDED, ABSENT)
     return torch.where(held_px >= MIN_CORE_PX, PRESENT, undecided)
 
 

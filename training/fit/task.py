@@ -19,7 +19,7 @@ from edge.errors import DataError
 from training.data.sampling import Batch
 from training.data.windows import OUTSIDE, PRESENT, UNDECIDED
 from training.figures.metrics import overlaps, pooled_dice, ranking
-from training.fit.losses import classifier_loss, segmenter_loss
+from training.fit.losses import bag_logits, classifier_loss, segmenter_loss
 from training.networks.checkpoint import CheckpointSpec, Kind, save
 from training.networks.classifier import TileClassifier
 
@@ -72,7 +72,8 @@ class TileTask(L.LightningModule):
         logits = self._logits(batch).float()
         self.log("val_loss", self._loss(batch, logits), batch_size=len(batch.pixels))
         if self._kind == "classifier":
-            self._found.append((logits.amax(dim=(2, 3)).sigmoid().cpu().numpy(), batch.targets.cpu().numpy()))
+            scores = bag_logits(logits, batch.bags, len(batch.targets)).sigmoid()
+            self._found.append((scores.cpu().numpy(), batch.targets.cpu().numpy()))
         else:
             self._count(
                 logits.argmax(dim=1).cpu().numpy().astype(np.uint8), batch.labels.cpu().numpy().astype(np.uint8)
@@ -96,7 +97,7 @@ class TileTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return Batch(batch.pixels.to(device), batch.labels.to(device), batch.targets.to(device))
+        return Batch(batch.pixels.to(device), batch.labels.to(device), batch.targets.to(device), batch.bags.to(device))
 
     def _logits(self, batch: Batch) -> Tensor:
         """Return what the loss takes: logits of cells (classifier) or of pixels (segmenter)."""
@@ -109,7 +110,7 @@ class TileTask(L.LightningModule):
 
     def _loss(self, batch: Batch, logits: Tensor) -> Tensor:
         if self._kind == "classifier":
-            return classifier_loss(logits, batch.labels, batch.targets)
+            return classifier_loss(logits, batch.labels, batch.targets, batch.bags)
         return segmenter_loss(logits, batch.labels)
 
     def _count(self, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:

@@ -19,9 +19,10 @@ from lightning.pytorch.loggers import CSVLogger
 
 from edge.errors import ConfigurationError
 from engines.contract import TileShape
-from training.data.datasets import Dataset
+from training.data.datasets import Dataset, Sample
 from training.data.presets import Augmentation
-from training.data.sampling import TileRecipe, TrainingTiles, ValidationTiles, read_pictures
+from training.data.sampling import TrainingTiles, ValidationTiles, read_pictures
+from training.data.windows import TileRecipe
 from training.fit.progress import progress_callback
 from training.fit.task import BestCheckpoint, Schedule, TileTask
 from training.networks.checkpoint import CheckpointSpec, Kind, network_from_spec
@@ -84,7 +85,7 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmen
     network = network_from_spec(spec, pretrained=run.pretrained)
     recipe = TileRecipe(spec.format, spec.tile, spec.pad_value, len(spec.class_names))
     tiles = TrainingTiles(
-        read_pictures(dataset.split("train"), spec.format),
+        read_pictures(_teaching(dataset.split("train"), spec.kind), spec.format),
         _training_recipe(recipe, spec, run.crop),
         batch_size=run.batch,
         steps=run.steps_per_epoch,
@@ -92,7 +93,10 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmen
         augmentation=augmentation,
     )
     validation = ValidationTiles(
-        read_pictures(dataset.split("val"), spec.format), recipe, batch_size=run.batch, max_tiles=run.validation_tiles
+        read_pictures(_teaching(dataset.split("val"), spec.kind), spec.format),
+        recipe,
+        batch_size=run.batch,
+        max_tiles=run.validation_tiles,
     )
     task = TileTask(
         network, spec.kind, len(spec.class_names), Schedule(run.learning_rate, run.epochs * run.steps_per_epoch)
@@ -103,6 +107,11 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmen
         warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
         _trainer(run, spec.kind, best).fit(task, tiles, validation)
     return best
+
+
+def _teaching(samples: tuple[Sample, ...], kind: Kind) -> tuple[Sample, ...]:
+    """Leave out what teaches a segmenter nothing: defective pictures of which only the class is known."""
+    return samples if kind == "classifier" else tuple(sample for sample in samples if sample.drawn)
 
 
 def _training_recipe(recipe: TileRecipe, spec: CheckpointSpec, crop: int | None) -> TileRecipe:

@@ -8,8 +8,8 @@ import torch
 from engines.contract import TileShape
 from tests.support.labelled import square_picture
 from training.data.presets import Augmentation
-from training.data.sampling import Batch, TileRecipe, TrainingTiles, ValidationTiles
-from training.data.windows import OUTSIDE, PRESENT, Picture
+from training.data.sampling import Batch, TrainingTiles, ValidationTiles
+from training.data.windows import OUTSIDE, PRESENT, Picture, TileRecipe
 
 RECIPE = TileRecipe("mono8", TileShape(core_height=32, core_width=32, halo=0), 0, 2)
 
@@ -20,9 +20,9 @@ def pictures() -> list[Picture]:
     return [Picture(image[..., np.newaxis], labels) for image, labels in drawn]
 
 
-def training(seed: int) -> TrainingTiles:
+def training(seed: int, rank: int = 0) -> TrainingTiles:
     """Return three batches of sixteen tiles an epoch."""
-    return TrainingTiles(pictures(), RECIPE, batch_size=16, steps=3, seed=seed, augmentation=Augmentation())
+    return TrainingTiles(pictures(), RECIPE, batch_size=16, steps=3, seed=seed, augmentation=Augmentation(), rank=rank)
 
 
 def test_half_of_each_batch_shows_a_defect_and_each_class_as_often() -> None:
@@ -35,12 +35,16 @@ def test_half_of_each_batch_shows_a_defect_and_each_class_as_often() -> None:
         assert 7 <= (shown == class_id).flatten(1).any(dim=1).sum() <= 17
 
 
-def test_the_seed_alone_decides_and_epochs_differ() -> None:
-    """Equal seeds give equal batches; the second epoch goes on, it does not repeat the first."""
+def test_seed_rank_epoch_and_step_decide_and_nothing_else() -> None:
+    """A batch is the same whenever it is asked for; another step, epoch or process sees other tiles."""
     one, other = training(4), training(4)
     first = [batch.pixels for batch in one]
-    assert all(torch.equal(a, b.pixels) for a, b in zip(first, other, strict=True))
-    assert not torch.equal(first[0], next(iter(one)).pixels)
+    assert torch.equal(other[2].pixels, first[2])
+    assert torch.equal(other[0].pixels, first[0])
+    assert not torch.equal(first[0], first[1])
+    other.set_epoch(1)
+    assert not torch.equal(other[0].pixels, first[0])
+    assert not torch.equal(training(4, rank=1)[0].pixels, first[0])
 
 
 def test_a_batch_has_the_shapes_the_networks_take() -> None:
@@ -49,6 +53,7 @@ def test_a_batch_has_the_shapes_the_networks_take() -> None:
     assert (batch.pixels.shape, batch.pixels.dtype) == ((16, 1, 32, 32), torch.float32)
     assert (batch.labels.shape, batch.labels.dtype) == ((16, 32, 32), torch.int64)
     assert batch.targets.shape == (16, 2)
+    assert batch.bags.tolist() == list(range(16))
 
 
 def test_pictures_smaller_than_a_tile_are_sampled() -> None:

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from training.data.windows import ABSENT, OUTSIDE, PRESENT, UNDECIDED
-from training.fit.losses import classifier_loss, segmenter_loss, soft_dice, targets_of_cells
+from training.fit.losses import bag_logits, classifier_loss, segmenter_loss, soft_dice, targets_of_cells
+
+ALONE = torch.tensor([0])
+"""One tile, a bag of its own."""
 
 
 def labels_with_square() -> torch.Tensor:
@@ -31,7 +34,7 @@ def test_undecided_classes_cost_nothing() -> None:
     targets = torch.tensor([[ABSENT, UNDECIDED]])
     loud, quiet = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
     loud[0, 1] = 9.0
-    assert classifier_loss(loud, labels, targets) == classifier_loss(quiet, labels, targets)
+    assert classifier_loss(loud, labels, targets, ALONE) == classifier_loss(quiet, labels, targets, ALONE)
 
 
 def test_a_right_classifier_costs_less_than_a_wrong_one() -> None:
@@ -40,8 +43,26 @@ def test_a_right_classifier_costs_less_than_a_wrong_one() -> None:
     right = torch.full((1, 2, 2, 2), -9.0)
     wrong = right.clone()
     right[0, 0, 0, 0] = wrong[0, 0, 1, 1] = 9.0
-    assert classifier_loss(right, labels_with_square(), targets) < 0.01
-    assert classifier_loss(wrong, labels_with_square(), targets) > 1.0
+    assert classifier_loss(right, labels_with_square(), targets, ALONE) < 0.01
+    assert classifier_loss(wrong, labels_with_square(), targets, ALONE) > 1.0
+
+
+def test_a_bag_is_as_suspicious_as_its_worst_tile() -> None:
+    """Of two tiles in a bag the one that fires answers for both; the third tile answers for itself."""
+    cells = torch.full((3, 1, 2, 2), -9.0)
+    cells[1, 0, 0, 0] = 4.0
+    assert bag_logits(cells, torch.tensor([0, 0, 1]), 2).tolist() == [[4.0], [-9.0]]
+
+
+def test_a_tile_of_which_nothing_is_drawn_teaches_its_bag_only() -> None:
+    """Firing in any one cell of a bag that holds the class is right, whichever cell it is."""
+    labels = torch.full((2, 32, 32), OUTSIDE)
+    losses = []
+    for cell in (0, 1):
+        cells = torch.full((2, 1, 2, 2), -9.0)
+        cells[1, 0, cell, 0] = 9.0
+        losses.append(classifier_loss(cells, labels, torch.tensor([[PRESENT]]), torch.tensor([0, 0])).item())
+    assert losses[0] == losses[1] < 0.01
 
 
 def logits_from(labels: torch.Tensor, certainty: float = 20.0) -> torch.Tensor:
