@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.errors import DataError
-from training.data.sampling import Batch
+from training.data.sampling import Batch, TrainingTiles
 from training.data.windows import OUTSIDE, PRESENT, UNDECIDED
 from training.figures.metrics import overlaps, pooled_dice, ranking
 from training.fit.losses import bag_logits, classifier_loss, segmenter_loss
@@ -63,6 +63,11 @@ class TileTask(L.LightningModule):
             )
         self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(batch.pixels))
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        tiles = self.trainer.train_dataloader
+        if isinstance(tiles, TrainingTiles):
+            tiles.set_epoch(self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         self._found.clear()
