@@ -103,7 +103,7 @@ def save(folder: Path, module: nn.Module, spec: CheckpointSpec) -> Path:
     spec = msgspec.structs.replace(spec, weights_sha256=hashlib.sha256(weights).hexdigest())
     path = folder / f"{spec.kind}.safetensors"
     description = msgspec.json.format(msgspec.json.encode(spec, order="deterministic"), indent=2) + b"\n"
-    _replace_together({path: weights, path.with_suffix(".json"): description})
+    replace_together({path: weights, path.with_suffix(".json"): description})
     return path
 
 
@@ -174,8 +174,13 @@ def _require_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
             )
 
 
-def _replace_together(contents: dict[Path, bytes]) -> None:
-    """Write all contents beside their paths and push them to the disk; only then rename them, in order."""
+def replace_together(contents: dict[Path, bytes]) -> None:
+    """
+    Write all contents beside their paths and push them to the disk; only then rename them, in order.
+
+    Raises:
+        OSError: a disk is full or a folder cannot be written; no file has changed.
+    """
     written: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
