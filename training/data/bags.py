@@ -25,22 +25,23 @@ Tile = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Bag:
-    """*tiles*, and the one row of targets that they share: (K,) PRESENT, ABSENT or UNDECIDED."""
+    """*tiles* of the picture *source*, and the one row of targets they share: (K,) PRESENT, ABSENT or UNDECIDED."""
 
     tiles: Sequence[Tile]
     targets: NDArray[np.float32]
+    source: str
 
 
-def tile_bag(pixels: NDArray[np.float32], labels: NDArray[np.uint8], recipe: TileRecipe) -> Bag:
+def tile_bag(tile: Tile, source: str, recipe: TileRecipe) -> Bag:
     """Make one drawn tile a bag of its own; its labels say what it shows."""
-    return Bag([(pixels, labels)], targets_from_labels(labels, recipe.tile, recipe.class_count))
+    return Bag([tile], targets_from_labels(tile[1], recipe.tile, recipe.class_count), source)
 
 
 def picture_bag(tiles: Sequence[Tile], picture: Picture, recipe: TileRecipe) -> Bag:
     """Make all tiles of a picture one bag; it shows the classes that the picture is known to show, and no other."""
     targets = np.full(recipe.class_count, ABSENT, np.float32)
     targets[[class_id - 1 for class_id in picture.class_ids]] = PRESENT
-    return Bag(tiles, targets)
+    return Bag(tiles, targets, picture.source)
 
 
 def bag_size(picture: Picture, recipe: TileRecipe) -> int:

@@ -47,12 +47,14 @@ class Batch:
         targets: (B, K) float32, PRESENT, ABSENT or UNDECIDED.
         bags: (N,) int64 in 0..B-1, ascending: the row of *targets* that a tile belongs to. The tiles of a picture of
             which only the class is known are one bag, any other tile is a bag of its own.
+        sources: file name of each bag's picture.
     """
 
     pixels: torch.Tensor
     labels: torch.Tensor
     targets: torch.Tensor
     bags: torch.Tensor
+    sources: tuple[str, ...]
 
 
 def read_pictures(samples: Sequence[Sample], pixel_format: PixelFormat) -> list[Picture]:
@@ -130,8 +132,7 @@ class TrainingTiles:
             rest = self._batch_size - max(in_bags + len(windows), over_defects if bags else 0)
             windows += [self._anywhere(rng) for _ in range(max(rest, self._batch_size - over_defects))]
         for window in windows:
-            pixels, labels = training_pixels(window, self._augmentation, rng)
-            yield tile_bag(pixels, labels, self._recipe)
+            yield tile_bag(training_pixels(window, self._augmentation, rng), window.source, self._recipe)
 
     def _whole(self, rng: np.random.Generator, picture: Picture) -> Bag:
         """Cut all tiles of a picture of which only the class is known."""
@@ -212,7 +213,7 @@ class ValidationTiles:
         picture, recipe = self._pictures[place.index], self._recipe
         windows = [window_at(picture, *core, recipe.tile, recipe.pad_value) for core in place.cores]
         tiles = [(evaluation_pixels(window), window.labels) for window in windows]
-        return tile_bag(*tiles[0], recipe) if picture.drawn else picture_bag(tiles, picture, recipe)
+        return tile_bag(tiles[0], picture.source, recipe) if picture.drawn else picture_bag(tiles, picture, recipe)
 
     def _has_defect(self, place: _Place, picture: Picture) -> bool:
         if not picture.drawn:
@@ -270,4 +271,5 @@ def _collate(bags: Sequence[Bag]) -> Batch:
         torch.from_numpy(np.stack([labels for _, labels in tiles]).astype(np.int64)),
         torch.from_numpy(np.stack([bag.targets for bag in bags])),
         torch.from_numpy(np.repeat(np.arange(len(bags)), [len(bag.tiles) for bag in bags])),
+        tuple(bag.source for bag in bags),
     )

@@ -33,12 +33,14 @@ class Picture:
         labels: (h, w) uint8; OUTSIDE all over where only the class of a defective picture is known.
         class_ids: the defects that the picture is known to show, () = sound; a drawn picture's labels say it better.
         drawn: the labels say where the defects are.
+        source: file name.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     class_ids: tuple[int, ...] = ()
     drawn: bool = True
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,12 @@ class Window:
     Attributes:
         pixels: (h, w, C) uint8 with the pad value outside the picture.
         labels: (h, w) uint8, OUTSIDE outside the picture.
+        source: the picture's file name.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    source: str = ""
 
     @property
     def outside(self) -> NDArray[np.bool_]:
@@ -79,7 +83,7 @@ def grid_windows(picture: Picture, tile: TileShape, pad_value: int) -> Iterator[
     pixels = np.empty((grid.count, tile.height, tile.width, channels), np.uint8)
     canvas.cut(list(range(grid.count)), pixels)
     for index in range(grid.count):
-        yield Window(pixels[index], labels_at(picture, *grid.core(index), tile))
+        yield Window(pixels[index], labels_at(picture, *grid.core(index), tile), picture.source)
 
 
 def grid_cores(picture: Picture, tile: TileShape) -> list[tuple[int, int]]:
@@ -92,7 +96,7 @@ def grid_cores(picture: Picture, tile: TileShape) -> list[tuple[int, int]]:
 def window_at(picture: Picture, top: int, left: int, tile: TileShape, pad_value: int) -> Window:
     """Return the tile whose core begins at (top, left) of the picture [px]; both may be negative."""
     pixels = _cut(picture.image, top - tile.halo, left - tile.halo, tile, pad_value)
-    return Window(pixels, labels_at(picture, top, left, tile))
+    return Window(pixels, labels_at(picture, top, left, tile), picture.source)
 
 
 def labels_at(picture: Picture, top: int, left: int, tile: TileShape) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
@@ -102,7 +102,13 @@ class TileTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return Batch(batch.pixels.to(device), batch.labels.to(device), batch.targets.to(device), batch.bags.to(device))
+        return replace(
+            batch,
+            pixels=batch.pixels.to(device),
+            labels=batch.labels.to(device),
+            targets=batch.targets.to(device),
+            bags=batch.bags.to(device),
+        )
 
     def _logits(self, batch: Batch) -> Tensor:
         """Return what the loss takes: logits of cells (classifier) or of pixels (segmenter)."""
