@@ -18,7 +18,7 @@ from engines.contract import PixelFormat
 from training.data.bags import Bag, bag_size, picture_bag, tile_bag
 from training.data.datasets import Sample
 from training.data.defects import DefectIndex
-from training.data.presets import Augmentation, evaluation_pixels, training_pixels
+from training.data.presets import Augmentation, evaluation_pixels, training_pixels, widened
 from training.data.windows import (
     OUTSIDE,
     PRESENT,
@@ -99,6 +99,7 @@ class TrainingTiles:
         self._steps = steps
         self._seed = seed
         self._augmentation = augmentation
+        self._cut = widened(recipe.tile, augmentation)
         self._rank = rank
         self._epoch = 0
         self._index = DefectIndex(pictures, recipe)
@@ -132,7 +133,7 @@ class TrainingTiles:
             rest = self._batch_size - max(in_bags + len(windows), over_defects if bags else 0)
             windows += [self._anywhere(rng) for _ in range(max(rest, self._batch_size - over_defects))]
         for window in windows:
-            yield tile_bag(training_pixels(window, self._augmentation, rng), window.source, self._recipe)
+            yield tile_bag(training_pixels(window, self._recipe, self._augmentation, rng), window.source, self._recipe)
 
     def _whole(self, rng: np.random.Generator, picture: Picture) -> Bag:
         """Cut all tiles of a picture of which only the class is known."""
@@ -140,8 +141,8 @@ class TrainingTiles:
         blank = replace(picture, labels=np.zeros_like(picture.labels))
         recipe = self._recipe
         cores = grid_cores(picture, recipe.tile)
-        windows = [window_at(blank, *core, recipe.tile, recipe.pad_value) for core in cores]
-        varied = [training_pixels(window, self._augmentation, rng) for window in windows]
+        windows = [window_at(blank, *core, self._cut, recipe.pad_value) for core in cores]
+        varied = [training_pixels(window, recipe, self._augmentation, rng) for window in windows]
         return picture_bag([(pixels, np.full_like(labels, OUTSIDE)) for pixels, labels in varied], picture, recipe)
 
     def _over_defect(self, rng: np.random.Generator) -> Window:
@@ -162,7 +163,7 @@ class TrainingTiles:
         if rng.random() >= GRID_SHARE:
             top = _free(rng, y, tile.core_height, picture.labels.shape[0])
             left = _free(rng, x, tile.core_width, picture.labels.shape[1])
-        return window_at(picture, top, left, tile, self._recipe.pad_value)
+        return window_at(picture, top, left, self._cut, self._recipe.pad_value)
 
 
 class ValidationTiles:
