@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 
 from edge.station.entries import Entry, Position, TriggerEntry, VerdictEntry
@@ -24,7 +25,7 @@ REFUSALS_KNOWN = 10_000
 
 @dataclass
 class Batch:
-    """What is committed at once."""
+    """What is committed at once; once taken from the backlog, nothing is added."""
 
     entries: list[Entry] = field(default_factory=list)
     tickets: list[int] = field(default_factory=list)
@@ -43,13 +44,38 @@ class Batch:
     """All up to this one is settled by the commit."""
     number: int = field(default_factory=lambda: secrets.randbits(62) or 1)
     """Kept in the file with what it brought: a commit may arrive there and say that it did not."""
+    tried: bool = False
+    """A commit was begun: it may be there."""
     refused: dict[int, Entry] = field(default_factory=dict)
     """By ticket, what found no place when it was last tried."""
 
+    @cached_property
+    def triggers(self) -> list[TriggerEntry]:
+        return [entry for entry in self.entries if isinstance(entry, TriggerEntry)]
+
+    @cached_property
+    def verdicts(self) -> list[VerdictEntry]:
+        return [entry for entry in self.entries if isinstance(entry, VerdictEntry)]
+
+    @cached_property
+    def tally(self) -> Counter[LedgerKey]:
+        """The counts, with those of the entries."""
+        return self.counts + Counter(map(key_from_entry, self.entries))
+
+    @cached_property
+    def last_part(self) -> int:
+        """The highest part there is word of."""
+        return max((self.lost_part, *(entry.part for entry in self.entries)))
+
+    @cached_property
+    def last_seq(self) -> int:
+        """The highest seq there is word of, 0 = none."""
+        return max((*(verdict.seq for verdict in self.verdicts), *(last for _, last in self.lost), 0))
+
     def counter(self) -> int | None:
         """Return the line's counter at the newest part that it had counted."""
-        counted = ((entry.part, entry.counter) for entry in self.entries if isinstance(entry, TriggerEntry))
-        found = [self.lost_counter, *((part, counter) for part, counter in counted if counter is not None)]
+        counted = ((trigger.part, trigger.counter) for trigger in self.triggers if trigger.counter is not None)
+        found = [self.lost_counter, *counted]
         return max(found, key=lambda pair: pair[0])[1]
 
     def empty(self) -> bool:

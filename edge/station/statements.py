@@ -1,107 +1,68 @@
-"""What is said to the journal's tables. Only ``commit`` is a transaction of its own."""
+"""
+What is said to the journal's tables. Only ``commit`` is a transaction of its own.
+
+sqlite3 gives the interpreter lock away with every statement and waits for it again behind a busy loop. So a batch is
+one statement, whatever it holds: a row put into a view, whose trigger does the rest. Its columns are arrays of arrays,
+as JSON, which SQLite is certain to know from 3.38 on and knew before wherever it was built as usual.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 
-from edge.records import Mode
-from edge.station.backlog import Batch, extend, key_from_entry
-from edge.station.entries import Entry, Position, TriggerEntry, VerdictEntry
-from edge.station.epochs import Epochs, Number
+from edge.station.backlog import Batch, extend
+from edge.station.entries import Position, TriggerEntry, VerdictEntry
 from edge.station.ledger import Ledger, LedgerKey
 
-# Requests remembered over a restart, so that a sender that repeats one is not given a second part.
-REMEMBERED = 20_000
+OLDEST_SQLITE = (3, 33, 0)
+"""The first that knows UPDATE FROM."""
 
-_TRIGGER_COLUMNS = ", ".join(TriggerEntry.__struct_fields__)
-_INSERT = (
-    f"INSERT INTO parts ({_TRIGGER_COLUMNS}) VALUES ({', '.join('?' * len(TriggerEntry.__struct_fields__))}) "
-    "ON CONFLICT DO NOTHING"
-)
-_UPDATE = (
-    "UPDATE OR IGNORE parts SET seq = ?, outcome = ?, reason = ?, verdict_utc_us = ?, record = ? "
-    "WHERE part = ? AND seq IS NULL"
-)
-_COUNT = (
-    "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (shift, mode, what) DO UPDATE SET n = ledger.n + excluded.n"
-)
+_TRIGGER = TriggerEntry.__struct_fields__
+_VERDICT = ("seq", "outcome", "reason", "verdict_utc_us")
+_COUNT = "ON CONFLICT (shift, mode, what) DO UPDATE SET n = ledger.n + excluded.n"
 _ENDS = "UPDATE ends SET part = max(part, ?), seq = max(seq, ?), counter = coalesce(?, counter)"
 
 
-@dataclass
-class Loaded:
-    """What a run takes over from the ones before it."""
-
-    seq: int = 0
-    part: int = 0
-    counter: int | None = None
-    """The line's own, at the newest trigger that had one."""
-    ledger: Ledger = field(default_factory=Ledger)
-    cursors: dict[str, Position] = field(default_factory=dict)
-    left_open: tuple[TriggerEntry, ...] = ()
-    remembered: tuple[tuple[str, TriggerEntry], ...] = ()
-    epoch: int | None = None
-    """The last run's, if this one continues it."""
-    first_seq: int = 1
-    """Of the epoch."""
-    epochs: tuple[tuple[int, int], ...] = ()
-    """(epoch, its first seq) of every run, the oldest first."""
+def _items(*names: str) -> str:
+    """Return what selects the items of an array by these names."""
+    return ", ".join(f"json_extract(value, '$[{at}]') AS {name}" for at, name in enumerate(names))
 
 
-def load(connection: sqlite3.Connection) -> Loaded:
-    """
-    Read what the last run left.
+_BATCH = """
+CREATE TEMP VIEW IF NOT EXISTS batch (triggers, verdicts, records, counts, part, seq, counter, number)
+AS SELECT 0, 0, 0, 0, 0, 0, 0, 0
+"""
+# WHERE true: the parser would take ON for that of a join. +seq: the index of the open parts would be gone through for
+# each verdict, instead of the part's own row being looked up.
+_WRITE = f"""
+CREATE TEMP TRIGGER IF NOT EXISTS write INSTEAD OF INSERT ON batch BEGIN
+    INSERT INTO parts ({", ".join(_TRIGGER)}) SELECT {_items(*_TRIGGER)} FROM json_each(NEW.triggers);
+    UPDATE parts SET
+        {", ".join(f"{name} = given.{name}" for name in _VERDICT)},
+        record = substr(NEW.records, given.first, given.length)
+    FROM (SELECT {_items("part", *_VERDICT, "first", "length")} FROM json_each(NEW.verdicts)) AS given
+    WHERE parts.part = given.part AND +parts.seq IS NULL;
+    SELECT RAISE(ABORT, 'a verdict found no open part') WHERE changes() <> json_array_length(NEW.verdicts);
+    INSERT INTO ledger SELECT {_items("shift", "mode", "what", "n")} FROM json_each(NEW.counts) WHERE true {_COUNT};
+    UPDATE ends SET
+        part = max(part, NEW.part), seq = max(seq, NEW.seq), counter = coalesce(NEW.counter, counter),
+        batch = NEW.number;
+END
+"""
 
-    Raises:
-        msgspec.ValidationError, TypeError, ValueError: the file holds what no station wrote.
-    """
-    part, seq, counter = _ends(connection)
-    left_open = _triggers(connection, "WHERE seq IS NULL ORDER BY part", ())
-    asked = _triggers(connection, "WHERE request IS NOT NULL ORDER BY part DESC LIMIT ?", (REMEMBERED,))
-    epochs = Epochs.read(connection)
-    runs = tuple(zip(epochs.epochs, epochs.first_seqs, strict=True))
-    clean = connection.execute("SELECT clean = 1 FROM epochs ORDER BY ordinal DESC LIMIT 1").fetchone()
-    last = runs[-1] if clean == (1,) and not left_open else None
-    return Loaded(
-        seq=seq,
-        part=part,
-        counter=counter,
-        ledger=Ledger({(shift, mode, what): n for shift, mode, what, n in _ledger_rows(connection)}),
-        cursors={consumer: Position(epoch, at) for consumer, epoch, at in _cursor_rows(connection)},
-        left_open=left_open,
-        remembered=tuple((entry.request, entry) for entry in reversed(asked) if entry.request is not None),
-        epoch=None if last is None else last[0],
-        first_seq=seq + 1 if last is None else last[1],
-        epochs=runs,
-    )
+_json = msgspec.json.Encoder()
 
 
-def _ends(connection: sqlite3.Connection) -> tuple[int, int, int | None]:
-    found = connection.execute("SELECT * FROM ends")
-    # A file of an older release on a disk that cannot be written has fewer columns.
-    row = dict(zip((column[0] for column in found.description), found.fetchone(), strict=True))
-    return msgspec.convert((row["part"], row["seq"], row.get("counter")), tuple[Number, Number, int | None])
-
-
-def _ledger_rows(connection: sqlite3.Connection) -> list[tuple[str, Mode, str, Number]]:
-    found = connection.execute("SELECT shift, mode, what, n FROM ledger").fetchall()
-    return msgspec.convert(found, list[tuple[str, Mode, str, Number]])
-
-
-def _cursor_rows(connection: sqlite3.Connection) -> list[tuple[str, Number, Number]]:
-    found = connection.execute("SELECT consumer, epoch, seq FROM cursors").fetchall()
-    return msgspec.convert(found, list[tuple[str, Number, Number]])
-
-
-def _triggers(connection: sqlite3.Connection, where: str, parameters: Sequence[int]) -> tuple[TriggerEntry, ...]:
-    found = connection.execute(f"SELECT {_TRIGGER_COLUMNS} FROM parts {where}", parameters)
-    return tuple(
-        msgspec.convert(dict(zip(TriggerEntry.__struct_fields__, row, strict=True)), TriggerEntry) for row in found
-    )
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make a connection ready for ``commit``; the tables are there."""
+    # What a batch may have to take back waits in memory: a full disk has no room.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(_BATCH)
+    connection.execute(_WRITE)
 
 
 def begin_epoch(connection: sqlite3.Connection, epoch: int, first_seq: int, utc_us: int) -> None:
@@ -133,7 +94,8 @@ def restore(
     connection.execute(_ENDS, (part, seq, counter))
     if seq >= first_seq:
         _lose(connection, [(first_seq, seq)])
-    _count(connection, ledger.counts())
+    counts = [(*key, n) for key, n in ledger.counts().items()]
+    connection.executemany(f"INSERT INTO ledger VALUES (?, ?, ?, ?) {_COUNT}", counts)
     _cursors(connection, dict(cursors))
 
 
@@ -145,44 +107,75 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     was.
     """
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("SELECT 1 FROM ends WHERE batch = ?", (batch.number,)).fetchone() is not None:
+    if batch.tried and connection.execute("SELECT 1 FROM ends WHERE batch = ?", (batch.number,)).fetchone() is not None:
         connection.execute("ROLLBACK")
         return
-    _write_all(connection, batch)
-    connection.execute("UPDATE ends SET batch = ?", (batch.number,))
+    batch.tried = True
+    batch.refused.clear()
+    try:
+        _write(connection, batch, batch.triggers, batch.verdicts, batch.tally)
+    except sqlite3.IntegrityError:
+        # Some entry finds no place, and nothing of the batch was written: it is found out which.
+        _write_one_by_one(connection, batch)
+    _cursors(connection, batch.cursors)
+    _lose(connection, _lost(batch))
     connection.execute("COMMIT")
 
 
-def _write_all(connection: sqlite3.Connection, batch: Batch) -> None:
-    counts = batch.counts.copy()
-    batch.refused.clear()
-    lost = list(batch.lost)
-    last_part, last_seq = batch.lost_part, max((last for _, last in lost), default=0)
+def _write_one_by_one(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Write what finds a place, in order, and note what does not; then the rest of the batch."""
     for ticket, entry in zip(batch.tickets, batch.entries, strict=True):
-        counts[key_from_entry(entry)] += 1
-        last_part = max(last_part, entry.part)
-        if isinstance(entry, VerdictEntry):
-            last_seq = max(last_seq, entry.seq)
-        if _write(connection, entry):
-            continue
-        batch.refused[ticket] = entry
+        triggers, verdicts = ([entry], []) if isinstance(entry, TriggerEntry) else ([], [entry])
+        try:
+            _write(connection, batch, triggers, verdicts, {})
+        except sqlite3.IntegrityError:
+            batch.refused[ticket] = entry
+    _write(connection, batch, [], [], batch.tally)
+
+
+def _write(
+    connection: sqlite3.Connection,
+    batch: Batch,
+    triggers: Sequence[TriggerEntry],
+    verdicts: Sequence[VerdictEntry],
+    counts: Mapping[LedgerKey, int],
+) -> None:
+    """
+    Write these entries and counts, and the batch's numbers.
+
+    Raises:
+        sqlite3.IntegrityError: one of them finds no place; nothing was written.
+    """
+    firsts = accumulate((len(verdict.record) for verdict in verdicts), initial=1)
+    rows = [
+        (v.part, v.seq, v.outcome, v.reason, v.utc_us, first, len(v.record))
+        for v, first in zip(verdicts, firsts, strict=False)
+    ]
+    connection.execute(
+        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            _text([msgspec.structs.astuple(trigger) for trigger in triggers]),
+            _text(rows),
+            b"".join([verdict.record for verdict in verdicts]),
+            _text([(*key, n) for key, n in counts.items()]),
+            batch.last_part,
+            batch.last_seq,
+            batch.counter(),
+            batch.number,
+        ),
+    )
+
+
+def _text(rows: Sequence[tuple[object, ...]]) -> str:
+    return _json.encode(rows).decode()
+
+
+def _lost(batch: Batch) -> list[tuple[int, int]]:
+    lost = list(batch.lost)
+    for entry in batch.refused.values():
         if isinstance(entry, VerdictEntry):
             extend(lost, entry.seq)
-    _count(connection, counts)
-    _cursors(connection, batch.cursors)
-    _lose(connection, lost)
-    connection.execute(_ENDS, (last_part, last_seq, batch.counter()))
-
-
-def _write(connection: sqlite3.Connection, entry: Entry) -> bool:
-    if isinstance(entry, TriggerEntry):
-        return connection.execute(_INSERT, msgspec.structs.astuple(entry)).rowcount == 1
-    values = (entry.seq, entry.outcome, entry.reason, entry.utc_us, entry.record, entry.part)
-    return connection.execute(_UPDATE, values).rowcount == 1
-
-
-def _count(connection: sqlite3.Connection, counts: dict[LedgerKey, int]) -> None:
-    connection.executemany(_COUNT, [(*key, n) for key, n in counts.items()])
+    return lost
 
 
 def _cursors(connection: sqlite3.Connection, cursors: dict[str, Position | None]) -> None:
@@ -195,4 +188,5 @@ def _cursors(connection: sqlite3.Connection, cursors: dict[str, Position | None]
 
 def _lose(connection: sqlite3.Connection, ranges: list[tuple[int, int]]) -> None:
     # A seq that is on the disk is not lost: two verdicts of the same number are another fault, and told as such.
-    connection.executemany("INSERT OR IGNORE INTO lost VALUES (?, ?)", ranges)
+    if ranges:
+        connection.executemany("INSERT OR IGNORE INTO lost VALUES (?, ?)", ranges)

@@ -16,11 +16,12 @@ from typing import Literal, TypeAlias
 from edge.clock import Clock
 from edge.errors import ConfigurationError
 from edge.station import statements
-from edge.station.backlog import Batch, key_from_entry
+from edge.station.backlog import Batch
 from edge.station.damage import foreign_values_are_damage, is_damage
 from edge.station.entries import Entry, TriggerEntry
 from edge.station.folder import Folder, set_aside
 from edge.station.ledger import Ledger
+from edge.station.loaded import Loaded, load
 from edge.station.schema import migrate
 
 log = logging.getLogger("edge.station")
@@ -89,7 +90,7 @@ class Store:
 
     # ---- start -----------------------------------------------------------------------------------------------
 
-    def _load(self) -> statements.Loaded:
+    def _load(self) -> Loaded:
         """Read the file, or begin one; a damaged one is moved out of the way, a full disk is not the end."""
         try:
             return self._read_or_begin()
@@ -98,7 +99,7 @@ class Store:
             self.drop()
         return self._read_only()
 
-    def _read_or_begin(self) -> statements.Loaded:
+    def _read_or_begin(self) -> Loaded:
         try:
             return self._read()
         except sqlite3.DatabaseError as error:
@@ -107,12 +108,12 @@ class Store:
             self.put_aside(str(error))
         return self._read()
 
-    def _read_only(self) -> statements.Loaded:
+    def _read_only(self) -> Loaded:
         """Read what a full or read-only disk holds; without a file, or with one that is no use, begin with nothing."""
         try:
             connection = connect_past_locks(self.path)
         except sqlite3.OperationalError:
-            return statements.Loaded()
+            return Loaded()
         try:
             _check(connection)
             return self._loaded_from(connection)
@@ -120,9 +121,9 @@ class Store:
             log.error("journal %s: cannot be read either (%s): it is set aside when that is possible", self.path, error)
         finally:
             connection.close()
-        return statements.Loaded()
+        return Loaded()
 
-    def _read(self) -> statements.Loaded:
+    def _read(self) -> Loaded:
         connection = self._open(create=True)
         _check(connection)
         try:
@@ -132,11 +133,11 @@ class Store:
             raise
         return self._loaded_from(connection)
 
-    def _loaded_from(self, connection: sqlite3.Connection) -> statements.Loaded:
+    def _loaded_from(self, connection: sqlite3.Connection) -> Loaded:
         # Bytes that are no text are damage too, and found where they are judged.
         connection.text_factory = lambda text: text.decode(errors="replace")
         with foreign_values_are_damage():
-            loaded = statements.load(connection)
+            loaded = load(connection)
         self.file = self.path.stat()
         return loaded
 
@@ -157,6 +158,7 @@ class Store:
             sqlite3.Error, OSError: the disk refuses.
         """
         connection = self._connection or self._open_again()
+        statements.prepare(connection)
         connection.execute("BEGIN IMMEDIATE")
         statements.begin_epoch(connection, self.epoch, self._first_seq, self._clock.utc_us())
         connection.execute("COMMIT")
@@ -246,14 +248,10 @@ class Store:
         return connection
 
     def _remember(self, batch: Batch) -> None:
-        self._ledger.merge(batch.counts)
-        self._part = max(self._part, batch.lost_part)
-        self._seq = max(self._seq, *(last for _, last in batch.lost), 0)
+        self._ledger.merge(batch.tally)
+        self._part = max(self._part, batch.last_part)
+        self._seq = max(self._seq, batch.last_seq)
         self._counter = self._counter if (counter := batch.counter()) is None else counter
-        for entry in batch.entries:
-            self._ledger.add(*key_from_entry(entry))
-            self._part = max(self._part, entry.part)
-            self._seq = max(self._seq, 0 if isinstance(entry, TriggerEntry) else entry.seq)
         for consumer, position in batch.cursors.items():
             self._cursors.pop(consumer, None)
             if position is not None:

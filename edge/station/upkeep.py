@@ -8,9 +8,11 @@ old, and those of the last days before a station stood for a month are still the
 from __future__ import annotations
 
 import sqlite3
+import threading
 
 import msgspec
 
+from edge.clock import Clock
 from edge.station.damage import foreign_values_are_damage
 from edge.station.entries import Position
 from edge.station.epochs import Epochs, Number
@@ -23,6 +25,46 @@ _MARK_US = 600_000_000
 # A short time to keep is measured more finely.
 _MARKS = 100
 _ALL = 2**62
+# The first commit after a checkpoint waits for the disk: not more than one in so many may.
+_CHECKPOINT_ENTRIES = 4000
+_CHECKPOINT_US = 60_000_000
+
+
+class Upkeep:
+    """
+    What is done a bite at a time, beside the writer.
+
+    Args:
+        keep_days, keep_mb: how long, and how much, is kept of answered parts.
+        turn: held by whoever writes.
+    """
+
+    def __init__(self, keep_days: float, keep_mb: int, clock: Clock, turn: threading.Lock) -> None:
+        self._keep_days = keep_days
+        self._keep_mb = keep_mb
+        self._clock = clock
+        self._turn = turn
+        self._checkpointed = (0, clock.now_us())
+        self._lifetime = Lifetime(keep_days, clock.now_us())
+
+    def keep(self, connection: sqlite3.Connection, entries_written: int) -> int:
+        """
+        Checkpoint when it is due, delete what need not be kept; return how many went, BITE = there may be more.
+
+        Args:
+            entries_written: by this run.
+        """
+        self._checkpoint_if_due(connection, entries_written)
+        with self._turn:
+            self._lifetime.mark_if_due(connection, self._clock.now_us())
+            return delete_bite(connection, self._keep_days, self._keep_mb)
+
+    def _checkpoint_if_due(self, connection: sqlite3.Connection, entries_written: int) -> None:
+        entries, at_us = self._checkpointed
+        fresh = entries_written - entries
+        if fresh >= _CHECKPOINT_ENTRIES or (fresh and self._clock.now_us() - at_us >= _CHECKPOINT_US):
+            self._checkpointed = (entries_written, self._clock.now_us())
+            checkpoint(connection)
 
 
 class Lifetime:

@@ -101,6 +101,76 @@ def test_a_commit_is_bounded_and_settles_only_what_it_took(tmp_path: Path) -> No
     assert journal.durable == ticket == 1600
 
 
+def test_every_value_arrives_as_it_was_queued(tmp_path: Path) -> None:
+    """Text of any language with quotes, the highest numbers, nothing at all, and a record's very bytes."""
+    odd = msgspec.structs.replace(
+        trigger(2**53, request="a\"\\'é€😀"), part_id="", tag=65535, counter=2**32 - 1, utc_us=2**62, shift="Früh"
+    )
+    answer = verdict(3, part=odd.part, outcome=Outcome.UNKNOWN, reason=Reason.LATE, utc_us=2**62)
+    journal = opened(tmp_path)
+    journal.trigger(trigger(1))
+    journal.trigger(odd)
+    journal.verdict(msgspec.structs.replace(verdict(2, part=1), record=b"\0\xff{}"))
+    journal.verdict(msgspec.structs.replace(answer, record="é€😀".encode()))
+    journal.write_waiting()
+    assert journal.alarm == ""
+    columns = ", ".join(odd.__struct_fields__)
+    assert rows(tmp_path, f"SELECT {columns} FROM parts ORDER BY part") == [
+        msgspec.structs.astuple(trigger(1)),
+        msgspec.structs.astuple(odd),
+    ]
+    answers = "SELECT seq, outcome, reason, verdict_utc_us, record, typeof(record) FROM parts ORDER BY part"
+    assert rows(tmp_path, answers) == [
+        (2, "PASS", None, verdict(2).utc_us, b"\0\xff{}", "blob"),
+        (3, "UNKNOWN", "late", 2**62, "é€😀".encode(), "blob"),
+    ]
+
+
+def test_a_batch_that_is_refused_in_part_is_kept_for_the_rest(tmp_path: Path) -> None:
+    """Whatever the fault's kind and place, all others are on the disk, and every count."""
+    journal = opened(tmp_path)
+    answer_parts(journal, 1, 40)
+    refused = [
+        journal.trigger(trigger(7, request="again")),
+        journal.verdict(verdict(41, part=9)),
+        journal.verdict(verdict(42, part=99)),
+    ]
+    journal.trigger(trigger(43))
+    refused.append(journal.verdict(verdict(5, part=43)))
+    last = answer_parts(journal, 44, 60)
+    journal.write_waiting()
+    assert [ticket for ticket in range(1, last + 1) if not journal.kept(ticket)] == refused
+    assert rows(tmp_path, "SELECT count(*), count(seq) FROM parts") == [(58, 57)]
+    assert rows(tmp_path, "SELECT sum(n) FROM ledger WHERE what = 'triggers'") == [(59,)]
+    assert (41, 42) in rows(tmp_path, "SELECT * FROM lost")
+
+
+def test_a_verdict_finds_its_part_by_number(tmp_path: Path) -> None:
+    """However many parts are open: ten times as many cost ten times the steps, and not a hundred times."""
+    journal = opened(tmp_path)
+    connection = journal._store._connection
+    assert connection is not None
+    steps: Counter[int] = Counter()
+    first = 1
+    for parts in (40, 400):
+
+        def step(parts: int = parts) -> None:
+            steps[parts] += 1
+
+        connection.set_progress_handler(step, 10)
+        answer_parts(journal, first, first + parts - 1)
+        journal.write_waiting()
+        first += parts
+    assert 5 * steps[40] < steps[400] < 20 * steps[40]
+
+
+def test_an_older_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start, in one line, and not at the first part."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(ConfigurationError, match=r"expected 3\.33\.0 or later"):
+        opened(tmp_path)
+
+
 def test_a_second_verdict_for_a_part_is_seen(tmp_path: Path) -> None:
     """The first one stands in the file; the alarm stays, and the replay has a gap where the second would be."""
     journal = opened(tmp_path)

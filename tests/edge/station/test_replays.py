@@ -115,7 +115,7 @@ def test_without_a_file_a_page_is_answered_too(tmp_path: Path) -> None:
     assert journal.read_waiting()
     [(_, found)] = journal.answered()
     assert found.fault == "the journal cannot be read there: there is no file at present"
-    assert "read" not in journal._troubles
+    assert journal._troubles["read"] == ""
     disk.full = False
     answer_parts(journal, 1, 1)
     journal.write_waiting()
