@@ -273,6 +273,7 @@ def receive_from_inspector(socket: zmq.Socket[bytes]) -> ToStation:
     Return the message that waits.
 
     Raises:
+        zmq.Again: none waits.
         WireError: it is none of ours.
     """
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -23,6 +24,7 @@ LEDGER_LINES: dict[str, str] = {
 
 _VERDICTS = tuple(line for line, meaning in LEDGER_LINES.items() if meaning == "verdicts")
 _FOR_EVER = ""
+_US_PER_MINUTE = 60_000_000
 
 LedgerKey: TypeAlias = tuple[str, Mode, str]
 """Shift, mode, line."""
@@ -37,7 +39,7 @@ class Ledger:
     """Counts by (shift, mode, line); the totals for ever are kept beside them under the empty shift."""
 
     def __init__(self, counts: Mapping[LedgerKey, int] | None = None) -> None:
-        self._accounts: dict[tuple[str, Mode], Counter[str]] = {}
+        self._accounts: defaultdict[tuple[str, Mode], Counter[str]] = defaultdict(Counter)
         self.merge(counts or {})
 
     def add(self, shift: str, mode: Mode, what: str, n: int = 1) -> None:
@@ -52,7 +54,7 @@ class Ledger:
                 f"ledger: shift {shift!r}, line {what!r}: expected a shift and one of {list(LEDGER_LINES)}"
             )
         for name in (shift, _FOR_EVER):
-            self._accounts.setdefault((name, mode), Counter())[what] += n
+            self._accounts[name, mode][what] += n
 
     def merge(self, counts: Mapping[LedgerKey, int]) -> None:
         for (shift, mode, what), n in counts.items():
@@ -119,7 +121,13 @@ def shift_from_utc(utc_us: int, starts: tuple[str, ...]) -> str:
         utc_us: wall clock [us since 1970].
         starts: local times of day at which a shift begins, "06:00"; one at least. The last one lasts over midnight.
     """
-    local = datetime.fromtimestamp(utc_us / 1_000_000)
+    return _shift_from_minute(utc_us // _US_PER_MINUTE, starts)
+
+
+# Asked for with every part; the name changes with a minute at most.
+@functools.lru_cache(maxsize=2)
+def _shift_from_minute(minute: int, starts: tuple[str, ...]) -> str:
+    local = datetime.fromtimestamp(60 * minute)
     begun = [start for start in starts if start <= f"{local:%H:%M}"]
     day = local if begun else local - timedelta(days=1)
     return f"{day:%Y-%m-%d}T{max(begun or starts)}"

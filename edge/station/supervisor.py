@@ -144,10 +144,12 @@ class Supervisor:
 
     def receive(self) -> ToStation | None:
         """Return the next message of the present inspector, None when there is none."""
-        if self.inbox is None or not self.inbox.poll(0):
+        if self.inbox is None:
             return None
         try:
             message = receive_from_inspector(self.inbox)
+        except zmq.Again:
+            return None
         except WireError as error:
             log.error("inspector %d is replaced: %s", self.number, error)
             self.kill()
