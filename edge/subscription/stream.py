@@ -13,8 +13,6 @@ No threads: leases, acknowledgements and repeats are seen to while ``next`` is c
 from __future__ import annotations
 
 import time
-from collections import deque
-from itertools import pairwise
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -23,41 +21,27 @@ from typing_extensions import Self
 
 from edge.clock import SYSTEM_CLOCK, Clock
 from edge.control import new_id
-from edge.errors import ConfigurationError, NameTaken, RequestRefused, WireError
+from edge.errors import ConfigurationError, NameTaken, RequestRefused
 from edge.records import Status, Verdict
-from edge.requests import (
-    LEASE_S,
-    LONGEST_PAGE,
-    Ack,
-    Acknowledged,
-    Attach,
-    Attached,
-    Detach,
-    Missing,
-    Refusal,
-    Refused,
-    Replay,
-    Replayed,
-)
+from edge.requests import LONGEST_PAGE, Ack, Acknowledged, Attached, Refusal, Refused, Replay, Replayed
 from edge.subscription.cursor import Cursor
 from edge.subscription.delivered import Delivered
+from edge.subscription.epochs import Epochs
 from edge.subscription.inquiry import Answered, Inquiry
+from edge.subscription.lease import LEASE_US, Lease
+from edge.subscription.listener import Listener
+from edge.subscription.page import Page
 from edge.subscription.sequence import Missed, Position, Sequence
-from edge.wire import message_from_frames, verdicts_from_payload
+from edge.wire import verdicts_from_payload
 
 State: TypeAlias = Literal["seeking", "attaching", "replaying", "live"]
 
-_LEASE_US = round(LEASE_S * 1e6)
-_RENEW_US = _LEASE_US // 3
 # Three heartbeats.
 _SILENCE_US = 3_000_000
 # What is lost and not journaled yet is there when it is: ask again so often.
 _REPLAY_AGAIN_US = 100_000
 _REFUSED_AGAIN_US = 500_000
-# A predecessor that died without detaching has the name until its lease ends; leases are looked at in whole seconds.
-_PATIENCE_US = _LEASE_US + 2_000_000
 _TICK_MS = 50
-_PAST_EPOCHS = 64
 # The station will do it later.
 _FOR_NOW = {Refusal.NOT_JOURNALED, Refusal.NOT_READY, Refusal.BUSY, Refusal.STOPPING}
 
@@ -100,15 +84,15 @@ class Subscription:
         self.refused: Refused | None = None
         """Why nothing comes at present, if the station said so: its journal fails or is off, it is being stopped."""
         self._endpoints = results, control
-        self._prefix = f"{station}/" if station else ""
-        self._consumer, self._session = consumer, new_id()
-        self._origin, self._take_over = origin, take_over
+        self._station = station
         self._clock = clock
-        self._cursor = Cursor(consumer, self._session, ack_every, clock)
+        session = new_id()
+        self._lease = Lease(consumer, session, origin, take_over, clock)
+        self._cursor = Cursor(consumer, session, ack_every, clock)
         self._sequence: Sequence | None = None
-        self._past: deque[int] = deque(maxlen=_PAST_EPOCHS)
+        self._epochs = Epochs()
+        self._page = Page()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._patient_until_us = clock.now_us() + _PATIENCE_US
         self._left_us = clock.now_us()
         self._open()
 
@@ -164,7 +148,7 @@ class Subscription:
         """Flush and give the name back, if the station answers within 1 s; close."""
         try:
             if self.state in ("replaying", "live") and self.flush(1.0):
-                self._detach()
+                self._lease.give_back(self._inquiry)
         finally:
             self.abandon()
 
@@ -194,16 +178,15 @@ class Subscription:
 
     def _open(self) -> None:
         self.state = "seeking"
-        self._present: int | None = None
-        self._doubted: int | None = None
         self._held: Verdict | None = None
         self._sought = False
-        self._page: deque[Missing | Verdict] = deque()
-        self._page_answer: Replayed | None = None
-        self._leased_us = self._heard_us = self._replayed_us = self._clock.now_us()
+        self._epochs.begin()
+        self._page.drop()
+        self._lease.begin()
+        self._heard_us = self._replayed_us = self._clock.now_us()
         results, control = self._endpoints
         try:
-            self._results = _subscribed(self._context, results, self._prefix)
+            self._listener = Listener(results, self._station, self._context)
             self._inquiry = Inquiry(control, self._context, self._clock)
         except ConfigurationError:
             self._context.destroy(linger=0)
@@ -215,7 +198,7 @@ class Subscription:
         self._open()
 
     def _close_sockets(self) -> None:
-        self._results.close(0)
+        self._listener.close()
         self._inquiry.close()
 
     def _come_back(self) -> None:
@@ -223,7 +206,7 @@ class Subscription:
         away_us = self._clock.now_us() - self._left_us
         self._left_us += away_us
         self._heard_us += away_us
-        if away_us > _LEASE_US and self.state != "seeking":
+        if away_us > LEASE_US and self.state != "seeking":
             self._begin_again()
 
     def _attend(self, at_once: bool = False) -> None:
@@ -234,15 +217,13 @@ class Subscription:
             self._take(answered)
         if self.state == "seeking":
             return
-        now_us = self._clock.now_us()
-        leased = self.state == "attaching" or now_us - self._leased_us <= _LEASE_US
-        if not leased or now_us - self._heard_us > _SILENCE_US:
+        lost = self.state != "attaching" and self._lease.is_over
+        if lost or self._clock.now_us() - self._heard_us > _SILENCE_US:
             self._begin_again()
             return
         self._inquiry.repeat()
         if self.state != "attaching":
-            if now_us - self._leased_us > _RENEW_US and not self._inquiry.asks(Attach):
-                self._ask_for_name()
+            self._lease.renew(self._inquiry)
             if self._sequence is not None:
                 self._cursor.move(self._sequence, self._inquiry, at_once)
 
@@ -250,30 +231,16 @@ class Subscription:
         poller = zmq.Poller()
         poller.register(self._inquiry.socket, zmq.POLLIN)
         if self.state == "seeking" or (self.state == "live" and self._held is None):
-            poller.register(self._results, zmq.POLLIN)
+            poller.register(self._listener.socket, zmq.POLLIN)
         poller.poll(min(max(round(left_s * 1000), 1), _TICK_MS))
 
     # ---- requests and their answers
 
     def _attach(self) -> None:
         self.state = "attaching"
-        self._page.clear()
-        self._page_answer = None
+        self._page.drop()
         self._heard_us = self._clock.now_us()
-        self._ask_for_name()
-
-    def _ask_for_name(self) -> None:
-        self._inquiry.ask(
-            Attach(
-                version=1,
-                id=new_id(),
-                consumer=self._consumer,
-                session=self._session,
-                # Later the name is new only if the journal was lost: nothing of the new one may be skipped.
-                origin=self._origin if self._sequence is None else "oldest",
-                take_over=self._take_over and self._sequence is None,  # Once: else two would take it from each other.
-            )
-        )
+        self._lease.ask(self._inquiry)
 
     def _replay(self, sequence: Sequence) -> None:
         self.state = "replaying"
@@ -281,25 +248,18 @@ class Subscription:
         position = sequence.position
         self._inquiry.ask(Replay(version=1, id=new_id(), epoch=position.epoch, seq=position.seq, limit=LONGEST_PAGE))
 
-    def _detach(self) -> None:
-        self._inquiry.ask(Detach(version=1, id=new_id(), consumer=self._consumer, session=self._session, forget=False))
-        give_up = time.monotonic() + 1.0
-        while self._inquiry.asks(Detach) and (left_s := give_up - time.monotonic()) > 0:
-            self._inquiry.socket.poll(round(left_s * 1000))
-            self._inquiry.answered()
-
     def _take(self, answered: Answered) -> None:
         answer = answered.answer
         if isinstance(answer, Refused):
             self._take_refusal(answered, answer)
         elif isinstance(answer, Attached):
-            self._leased_us = answered.sent_us
+            self._lease.granted(answered.sent_us)
             self._take_name(answer)
         elif isinstance(answer, Replayed) and self._sequence is not None and self.state == "replaying":
             self.refused = None
-            self._take_page(self._sequence, answer, verdicts_from_payload(answer, answered.payload))
+            self._page.take(self._sequence.position, answer, verdicts_from_payload(answer, answered.payload))
         elif isinstance(answer, Acknowledged):
-            self._leased_us = answered.sent_us
+            self._lease.granted(answered.sent_us)
             self._cursor.stored(answer)
 
     def _take_refusal(self, answered: Answered, refused: Refused) -> None:
@@ -307,16 +267,13 @@ class Subscription:
             self._attach()  # The station was restarted; it knows cursors, but no sessions.
         elif refused.code is Refusal.UNKNOWN_EPOCH and isinstance(answered.request, Ack):
             self._cursor.unknown()
-        elif refused.code in _FOR_NOW or (refused.code is Refusal.NAME_TAKEN and self._is_patient()):
+        elif refused.code in _FOR_NOW or (refused.code is Refusal.NAME_TAKEN and self._lease.is_patient):
             self.refused = refused
             self._inquiry.ask_later(answered.request, _REFUSED_AGAIN_US)
         elif refused.code is Refusal.NAME_TAKEN:
             raise NameTaken(refused.code.value, refused.text)
         else:
             raise RequestRefused(refused.code.value, refused.text)
-
-    def _is_patient(self) -> bool:
-        return self._sequence is None and self._clock.now_us() < self._patient_until_us
 
     def _take_name(self, answer: Attached) -> None:
         if self._sequence is None:
@@ -325,29 +282,9 @@ class Subscription:
             self.new = answer.new
         else:
             self._cursor.resume(answer)
-        if self.state == "attaching" or answer.live_epoch != self._present:
-            self._enter(answer.live_epoch)
+        if self.state == "attaching" or answer.live_epoch != self._epochs.present:
+            self._epochs.enter(answer.live_epoch)
             self._replay(self._sequence)
-
-    def _enter(self, epoch: int) -> None:
-        """Take the present epoch; any other that we heard of is over: what still comes of it is not wanted."""
-        for other in (self._present, self._doubted):
-            if other is not None and other != epoch and other not in self._past:
-                self._past.append(other)
-        self._present, self._doubted = epoch, None
-
-    def _take_page(self, sequence: Sequence, answer: Replayed, verdicts: tuple[Verdict, ...]) -> None:
-        places = [Position(verdict.epoch, verdict.seq) for verdict in verdicts]
-        if answer.missing is None and places and places[0].epoch == sequence.position.epoch:
-            places.insert(0, sequence.position)
-        for before, after in pairwise(places):
-            if after.seq != before.seq + 1:
-                raise WireError(
-                    f"replay goes from verdict {before.seq} to {after.seq}, expected no hole: do not use it"
-                )
-        self._page.extend([answer.missing] if answer.missing is not None else [])
-        self._page.extend(verdicts)
-        self._page_answer = answer
 
     # ---- what comes next
 
@@ -363,38 +300,31 @@ class Subscription:
 
     def _seek(self) -> None:
         """Wait for a heartbeat: the station is there, and what it publishes from now on reaches us."""
-        while self.state == "seeking" and self._results.poll(0):
-            message = message_from_frames(self._results.recv_multipart())
+        while self.state == "seeking" and (message := self._listener.receive()) is not None:
             if isinstance(message, Status):
                 self.status = message
                 self._attach()
 
     def _from_page(self, sequence: Sequence) -> Delivered | Missed | None:
-        while self._page:
-            given = self._page.popleft()
-            if isinstance(given, Missing):
-                missed = sequence.deliver_missing(given)
-                if missed is not None:
-                    return missed
-            elif (number := sequence.deliver_replayed(given.epoch, given.seq)) is not None:
-                return self._delivered(given, number)
-        if self._page_answer is not None:
-            self._end_page(sequence, self._page_answer)
-        return None
+        given = self._page.deliver(sequence)
+        if given is None and self._page.answer is not None:
+            self._end_page(sequence, self._page.answer)
+        return self._delivered(*given) if isinstance(given, tuple) else given
 
     def _delivered(self, given: Verdict, number: int) -> Delivered:
         """Deliver a replayed verdict; the one that showed the hole was heard live, and may still be in time."""
         held = self._held
-        if held is not None and (held.epoch, held.seq) == (given.epoch, given.seq) and held.epoch == self._present:
+        heard = held is not None and (held.epoch, held.seq) == (given.epoch, given.seq)
+        if held is not None and heard and held.epoch == self._epochs.present:
             self._held = None
             return Delivered(held, number, True, self._inquiry.offset(), self._clock)
         return Delivered(given, number, False, None, self._clock)
 
     def _end_page(self, sequence: Sequence, answer: Replayed) -> None:
-        self._page_answer = None
+        self._page.drop()
         sequence.stand(Position(answer.epoch, answer.seq))
         # A page that ends in an older epoch: only an empty one says where the present one begins.
-        if answer.end and (answer.count == 0 or answer.epoch == self._present):
+        if answer.end and (answer.count == 0 or answer.epoch == self._epochs.present):
             self.state = "live"
             self._heard_us = self._replayed_us = self._clock.now_us()
         else:
@@ -412,9 +342,9 @@ class Subscription:
 
     def _receive(self, sequence: Sequence) -> bool:
         """Take one message; False when there is none."""
-        if not self._results.poll(0):
+        message = self._listener.receive()
+        if message is None:
             return False
-        message = message_from_frames(self._results.recv_multipart())
         self._heard_us = self._clock.now_us()
         if isinstance(message, Verdict):
             self._held, self._sought = message, False
@@ -424,9 +354,9 @@ class Subscription:
 
     def _note_status(self, sequence: Sequence, status: Status) -> None:
         self.status = status
-        if status.epoch != self._present:
-            if status.epoch not in self._past:
-                self._doubted = status.epoch
+        if status.epoch != self._epochs.present:
+            if not self._epochs.is_over(status.epoch):
+                self._epochs.doubt(status.epoch)
                 self._attach()
             return
         sequence.prove(status.epoch, status.journaled_seq)
@@ -435,11 +365,11 @@ class Subscription:
 
     def _try_held(self, sequence: Sequence, verdict: Verdict) -> Delivered | None:
         """Deliver a live verdict if it is the next one, drop it if it is not wanted, or find out what lies between."""
-        if verdict.epoch != self._present:
-            if verdict.epoch in self._past:
+        if verdict.epoch != self._epochs.present:
+            if self._epochs.is_over(verdict.epoch):
                 self._held = None
             else:
-                self._doubted = verdict.epoch
+                self._epochs.doubt(verdict.epoch)
                 self._attach()
         elif sequence.had(verdict.epoch, verdict.seq):
             self._held = None
@@ -454,19 +384,3 @@ class Subscription:
 
     def _settled(self) -> bool:
         return self._sequence is None or self._cursor.settled(self._sequence)
-
-
-def _subscribed(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, prefix: str) -> zmq.Socket[bytes]:
-    socket = context.socket(zmq.SUB)
-    # No limit: with one libzmq 4.3.5 can abort the process when the station goes (edge/station/control.py).
-    socket.rcvhwm = 0
-    for kind in ("verdict", "status"):  # The status last: its answer proves both.
-        socket.subscribe(f"{kind}/{prefix}")
-    try:
-        socket.connect(endpoint)
-    except zmq.ZMQError as error:
-        socket.close(0)
-        raise ConfigurationError(
-            f"endpoint '{endpoint}': {error.strerror}; expected an address like tcp://127.0.0.1:5556"
-        ) from error
-    return socket

@@ -39,7 +39,7 @@ from edge.requests import (
 )
 from edge.station import cameras, control
 from edge.station.consumers import MOST_CONSUMERS
-from edge.subscription import stream
+from edge.subscription import lease, stream
 from edge.wire import (
     LARGEST_REQUEST,
     answer_from_frames,
@@ -238,8 +238,8 @@ def test_limits_are_the_code_s() -> None:
         f"the last {control._REMEMBERED} ids",
         f"up to {cameras._OUT_OF_ORDER} back",
         f"more than {cameras._LARGEST_STEP} ahead",
-        f"ask again for {stream._PATIENCE_US / 1e6:g} s",
-        f"every {stream._RENEW_US / 1e6:.1f} s",
+        f"ask again for {lease._PATIENCE_US / 1e6:g} s",
+        f"every {lease._RENEW_US / 1e6:.1f} s",
         f"{stream._SILENCE_US / 1e6:g} s without one are silence",
         f"renew it for {LEASE_S:g} s",
         f"at most {MOST_CONSUMERS} names",
