@@ -110,6 +110,7 @@ class Changes:
         except ValidationError as error:
             raise ConfigurationError(f"{_FILE} in the state directory: no recipe of this release; remove it") from error
         self.bundle = active.bundle or str(station.bundle.path)
+        self._kept = (self.recipe, self.bundle)
 
     @property
     def busy(self) -> bool:
@@ -257,8 +258,8 @@ class Changes:
         }
         assert self._kind is not None
         self._reporter.audit(events[self._kind], None, text, None)
-        if self._give_up_us is not None and self._kind != "selftest":
-            # It was kept for the next start already; the old one stays.
+        if self._kept != (self.recipe, self.bundle):
+            # What was tried was kept for the next start already; the old one stays.
             fault = self._keep(self.recipe, self.bundle)
             if fault:
                 log.error("%s; the next start begins with what was refused now", fault)
@@ -279,4 +280,7 @@ class Changes:
             recipe="" if own_recipe else recipe.model_dump_json(),
             bundle="" if own_bundle else str(Path(bundle).absolute()),
         )
-        return self._file.write(None if own_recipe and own_bundle else active)
+        fault = self._file.write(None if own_recipe and own_bundle else active)
+        if not fault:
+            self._kept = (recipe, bundle)
+        return fault
