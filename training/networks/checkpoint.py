@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,8 +24,9 @@ from torch import nn
 
 from edge.errors import BundleError, ConfigurationError, DataError
 from engines.contract import CHANNELS, Name, PixelFormat, Record, Sha256, TileShape
+from training.networks.blocks import require_divisible
 from training.networks.classifier import TileClassifier
-from training.networks.resunet import ResUNet, require_divisible
+from training.networks.resunet import PLAIN, ResUNet
 
 Kind = Literal["classifier", "segmenter"]
 Network = TileClassifier | ResUNet
@@ -46,6 +48,8 @@ class CheckpointSpec(Record, frozen=True):
     reduce: int | None = None
     width: int | None = None
     depth: int | None = None
+    encoder: str = PLAIN
+    """Of a segmenter: PLAIN, or a timm name."""
     weights_sha256: Sha256 | None = None
     """Filled by save()."""
 
@@ -58,27 +62,25 @@ class CheckpointSpec(Record, frozen=True):
 
 def network_from_spec(spec: CheckpointSpec, *, pretrained: bool = False) -> Network:
     """
-    Build the network a spec describes, with fresh weights (or timm's, if *pretrained*).
+    Build the network a spec describes, with fresh weights.
 
     Raises:
-        ConfigurationError: unknown backbone, pretrained weights out of reach, or a tile the segmenter cannot halve.
+        ConfigurationError: unknown backbone or encoder, or a tile the segmenter cannot halve.
     """
+    if pretrained:
+        raise ConfigurationError("--pretrained: pretrained weights come by training.networks.weights.load_weights()")
     class_count, channels = len(spec.class_names), CHANNELS[spec.format]
     if spec.kind == "classifier":
         assert spec.backbone is not None
         assert spec.reduce is not None
-        return TileClassifier(
-            backbone=spec.backbone,
-            class_count=class_count,
-            channels=channels,
-            pretrained=pretrained,
-            reduce=spec.reduce,
-        )
+        return TileClassifier(backbone=spec.backbone, class_count=class_count, channels=channels, reduce=spec.reduce)
     assert spec.width is not None
     assert spec.depth is not None
     try:
         require_divisible(spec.tile.height, spec.tile.width, 1 << spec.depth)
-        return ResUNet(class_count=class_count, channels=channels, width=spec.width, depth=spec.depth)
+        return ResUNet(
+            class_count=class_count, channels=channels, width=spec.width, depth=spec.depth, encoder=spec.encoder
+        )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
 
@@ -138,7 +140,7 @@ def load(path: Path) -> tuple[CheckpointSpec, Network]:
         raise BundleError(
             f"{weights_path}: does not hold the weights of the {spec.kind} in its json: {error}"
         ) from error
-    _require_finite(tensors, weights_path)
+    require_finite(tensors, weights_path)
     return spec, module.eval()
 
 
@@ -166,11 +168,17 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _require_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
+def require_finite(tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """
+    Refuse weights that are no numbers.
+
+    Raises:
+        DataError: names the first tensor with NaN or infinity.
+    """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise DataError(
-                f"{path}: weight '{name}' holds NaN or infinity; this training broke, use another checkpoint"
+                f"{path}: weight '{name}' holds NaN or infinity; the training it comes from broke, use another one"
             )
 
 

@@ -40,13 +40,6 @@ def test_an_unknown_backbone_is_refused_with_near_names() -> None:
         TileClassifier(backbone="resnet_18", class_count=1, channels=1)
 
 
-def test_weights_out_of_reach_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked for pretrained weights that cannot be had, it never goes on with random ones."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ConfigurationError, match="pretrained weights cannot be had"):
-        TileClassifier(backbone="resnet18", class_count=1, channels=1, pretrained=True)
-
-
 def test_pixels_may_not_be_reduced_to_nothing() -> None:
     """A factor below one is refused."""
     with pytest.raises(ConfigurationError, match="reduce = 0"):

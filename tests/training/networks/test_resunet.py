@@ -34,4 +34,5 @@ def test_a_tile_that_cannot_be_halved_is_refused() -> None:
 
 def test_normalisation_is_part_of_the_network() -> None:
     """Mean and scale of the pixels are saved with the weights."""
-    assert {"centre.mean", "centre.factor"} <= set(ResUNet(class_count=1, channels=1, width=2).state_dict())
+    state = ResUNet(class_count=1, channels=1, width=2).state_dict()
+    assert {"encoder.centre.mean", "encoder.centre.factor"} <= set(state)
