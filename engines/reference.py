@@ -16,7 +16,8 @@ from edge.errors import DataError
 from edge.tiles import Canvas, Grid, paste_cores
 from engines.contract import PLANES_FROM, PixelFormat
 from engines.graphs import ClassifierGraph, SegmenterGraph
-from training.data.datasets import read_dataset, read_image
+from training.data.datasets import is_dataset, read_dataset
+from training.data.images import read_image
 
 TILES_AT_ONCE = 8
 LABELS_READ = 256
@@ -103,7 +104,7 @@ def pictures_in(folder: Path, pixel_format: PixelFormat) -> list[Picture]:
     """
     if not folder.is_dir():
         raise DataError(f"--reference = {folder}: no such folder; expected a data set or a folder of pictures")
-    if (folder / "labels.csv").is_file() or (folder / "train.csv").is_file():
+    if is_dataset(folder):
         samples = [sample for sample in read_dataset(folder).samples if sample.split != "train"]
         found = [
             Picture(s.image, bool(s.read(pixel_format)[1].any()))

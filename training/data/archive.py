@@ -11,9 +11,8 @@ mistakes. So a part counts once a person has looked at it and has left a ``revie
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +21,9 @@ import numpy as np
 
 from edge.archive import ArchivedPart, read_archive
 from edge.errors import DataError
-from training.data.datasets import Dataset, Sample
 from training.data.images import read_mask
 from training.data.labels import MaskFile
-from training.data.splits import require_whole_groups, split_by_group
+from training.data.samples import Listing, Sample
 
 REVIEW = "review.json"
 
@@ -39,20 +37,18 @@ class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Labelled:
-    """One picture whose labels are known; *stratum* is the largest class id in it."""
+    """One picture whose labels are known, and the classes of the networks that found them."""
 
     sample: Sample
-    stratum: int
     class_names: tuple[str, ...]
 
 
-def read_archive_dataset(folder: Path, seed: int = 7, *, trust: bool = False) -> Dataset:
+def list_archive(folder: Path, *, trust: bool) -> Listing:
     """
-    Read the reviewed parts of an archive; the pictures of one hour are a group.
+    List the reviewed parts of an archive; the pictures of one hour are a group.
 
     Args:
         folder: root of the archive.
-        seed: of the split, which goes by hours.
         trust: also take parts without a review, as found, where their masks are complete.
 
     Raises:
@@ -70,10 +66,8 @@ def read_archive_dataset(folder: Path, seed: int = 7, *, trust: bool = False) ->
                 f"{found.sample.image.parent}: classes {', '.join(found.class_names)}, earlier parts have "
                 f"{', '.join(class_names)}: found by another bundle; take parts of one into a folder of their own"
             )
-    splits = split_by_group([found.sample.group for found in labelled], [found.stratum for found in labelled], seed)
-    samples = tuple(replace(found.sample, split=split) for found, split in zip(labelled, splits, strict=True))
-    require_whole_groups(folder, samples)
-    return Dataset(folder.resolve().name, class_names, samples, _digest(folder, samples))
+    samples = tuple(found.sample for found in labelled)
+    return Listing(folder, class_names, samples, has_splits=False, sources=(), shows_all=False)
 
 
 def _of_part(part: ArchivedPart, *, trust: bool) -> Iterator[_Labelled]:
@@ -100,12 +94,11 @@ def _labelled(part: ArchivedPart, image: Path, mask: Path | None) -> _Labelled:
         raise DataError(f"{part.folder}: nothing was inspected, so that its classes are not known; remove its {REVIEW}")
     values = [] if mask is None else np.flatnonzero(np.bincount(read_mask(mask).ravel())).tolist()
     class_ids = tuple(value for value in values if value)
-    stratum = max(class_ids, default=0)
-    if stratum > len(class_names):
-        raise DataError(f"{mask}: value {stratum}, expected class ids 0 to {len(class_names)}")
+    if max(class_ids, default=0) > len(class_names):
+        raise DataError(f"{mask}: value {max(class_ids)}, expected class ids 0 to {len(class_names)}")
     group = "/".join(part.folder.parts[-3:-1])
-    labels = MaskFile(mask, stratum, len(class_names))
-    return _Labelled(Sample(image, labels, group, "train", class_ids), stratum, class_names)
+    labels = MaskFile(mask, class_ids, len(class_names))
+    return _Labelled(Sample(image, labels, group, "train", class_ids), class_names)
 
 
 def _complete(part: ArchivedPart, camera: str) -> bool:
@@ -121,14 +114,3 @@ def _review(part: ArchivedPart) -> Review | None:
         return msgspec.json.decode(path.read_bytes(), type=Review)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f'{path}: {error}; expected {{"by": "...", "labels": "found", "sound" or "drawn"}}') from error
-
-
-def _digest(folder: Path, samples: tuple[Sample, ...]) -> str:
-    digest = hashlib.sha256()
-    for sample in samples:
-        labels = sample.labels.path if isinstance(sample.labels, MaskFile) else None
-        for file in (sample.image, labels):
-            if file is not None:
-                digest.update(f"\n{file.relative_to(folder).as_posix()}\n".encode())
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edge.errors import DataError
 from training.data.images import read_mask
-from training.data.severstal import labels_from_runs
 from training.data.windows import OUTSIDE
 
 BINARY_MASK_VALUE = 255
@@ -27,16 +26,16 @@ class LabelSource(Protocol):
 @dataclass(frozen=True)
 class MaskFile:
     """
-    Labels in an 8-bit picture: values 0 and 255 (255 = *class_id*), or class ids themselves.
+    Labels in an 8-bit picture: values 0 and 255 (255 = the one class id), or class ids themselves.
 
     Attributes:
         path: the mask; None for a picture without one, which is then sound all over.
-        class_id: of the picture, from labels.csv.
+        class_ids: what the picture is said to show, () = sound; a mask of class ids may show more.
         class_count: K, the largest class id.
     """
 
     path: Path | None
-    class_id: int
+    class_ids: tuple[int, ...]
     class_count: int
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
@@ -55,18 +54,35 @@ class MaskFile:
             raise DataError(
                 f"mask {self.path}: value {values[-1]}: expected 0 and 255, or class ids 0 to {self.class_count}"
             )
-        if bool(labels.any()) != bool(self.class_id):
+        self._require_agreement(labels)
+        return labels
+
+    def _require_agreement(self, labels: NDArray[np.uint8]) -> None:
+        shown = (np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[1:]) + 1).tolist()
+        if bool(shown) != bool(self.class_ids):
+            said = ", ".join(map(str, self.class_ids)) or "0"
             raise DataError(
-                f"mask {self.path} marks {np.count_nonzero(labels)} px, labels.csv says class_id {self.class_id}; "
+                f"mask {self.path} marks {np.count_nonzero(labels)} px, labels.csv says class_id {said}; "
                 "correct one of them"
             )
-        return labels
+        missing = sorted(set(self.class_ids) - set(shown))
+        if missing:
+            raise DataError(
+                f"mask {self.path} shows class ids {', '.join(map(str, shown))}, labels.csv says {missing[0]}; "
+                "correct one of them"
+            )
 
     def _from_binary(self, mask: NDArray[np.uint8], values: list[int]) -> NDArray[np.uint8]:
         between = [value for value in values if 0 < value < BINARY_MASK_VALUE]
         if between:
             raise DataError(f"mask {self.path}: value {between[0]} beside 255: expected 0 and 255 only; binarise it")
-        return np.where(mask == BINARY_MASK_VALUE, self.class_id or BINARY_MASK_VALUE, 0).astype(np.uint8)
+        if len(self.class_ids) > 1:
+            raise DataError(
+                f"mask {self.path}: 255 may be any of the classes {', '.join(map(str, self.class_ids))} of its rows in "
+                "labels.csv; draw class ids"
+            )
+        marked = self.class_ids[0] if self.class_ids else BINARY_MASK_VALUE
+        return np.where(mask == BINARY_MASK_VALUE, marked, 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -75,17 +91,3 @@ class Undrawn:
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         return np.full((height, width), OUTSIDE, np.uint8)
-
-
-@dataclass(frozen=True)
-class RunLengths:
-    """Labels in a Severstal csv file: run-lengths by class id, empty for a sound picture."""
-
-    where: str
-    runs: dict[int, str]
-
-    def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        try:
-            return labels_from_runs(self.runs, height, width)
-        except DataError as error:
-            raise DataError(f"{self.where}: {error}") from error

@@ -5,25 +5,66 @@ The Severstal layout: run-length coded labels in a csv file, in the three forms 
     ImageId,ClassId,EncodedPixels     one row for every image and class; the last cell is empty where there is nothing
     ImageId_ClassId,EncodedPixels     the same with ``0002cc93b.jpg_1`` in one column
 
-EncodedPixels are pairs ``start length``; pixels are counted from 1, top to bottom, then left to right.
+EncodedPixels are run-lengths, see training.data.runs. The layout names neither classes nor groups nor splits: classes
+are called class1, class2, ...; every picture is a group of its own. Where pictures show the same place twice, use the
+folder layout.
 """
 
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import DataError
+from training.data.runs import labels_from_runs
+from training.data.samples import Listing, Sample
 
 Runs = dict[str, dict[int, str]]
 """Run-lengths by image name and class id; an image that is listed without a defect has an empty entry."""
 
 SPLIT_COLUMNS = ["ImageId", "ClassId", "EncodedPixels"]
-MOST_PX = 1 << 40
 JOINED_COLUMNS = ["ImageId_ClassId", "EncodedPixels"]
+
+
+@dataclass(frozen=True)
+class RunLengths:
+    """Labels in a csv file of this layout: run-lengths by class id, empty for a sound picture."""
+
+    where: str
+    runs: dict[int, str]
+
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        try:
+            return labels_from_runs(self.runs, height, width)
+        except DataError as error:
+            raise DataError(f"{self.where}: {error}") from error
+
+
+def list_severstal(folder: Path, path: Path) -> Listing:
+    """
+    List the pictures of ``train_images/``; those without a row are sound.
+
+    Raises:
+        DataError: the csv file is unusable, names a picture that is not there, or shows no defect.
+    """
+    runs = read_runs(path)
+    images = {image.name: image for image in sorted((folder / "train_images").glob("*")) if image.is_file()}
+    missing = sorted(set(runs) - set(images))
+    if missing:
+        raise DataError(f"{path}: names {missing[0]} ({len(missing)} such), which is not in {folder / 'train_images'}")
+    samples = []
+    for name, image in images.items():
+        of_image = runs.get(name, {})
+        samples.append(Sample(image, RunLengths(f"{path}: {name}", of_image), name, "train", tuple(sorted(of_image))))
+    class_count = max((class_id for of_image in runs.values() for class_id in of_image), default=0)
+    if class_count == 0:
+        raise DataError(f"{path}: no row has run-lengths; at least one defect is needed")
+    names = tuple(f"class{class_id}" for class_id in range(1, class_count + 1))
+    return Listing(path, names, tuple(samples), has_splits=False, sources=(path,))
 
 
 def read_runs(path: Path) -> Runs:
@@ -52,81 +93,6 @@ def read_runs(path: Path) -> Runs:
             raise DataError(f"{path}:{line}: {image} has class {class_id} twice; join the two rows")
         of_image[int(class_id)] = encoded
     return runs
-
-
-def mask_from_runs(encoded: str, height: int, width: int) -> NDArray[np.bool_]:
-    """
-    Decode one cell.
-
-    Args:
-        encoded: pairs ``start length``, starts counted from 1, column by column.
-        height, width: of the image [px].
-
-    Returns:
-        (height, width) True where the class is.
-
-    Raises:
-        DataError: an odd count, something that is no number, a length below 1, or a run that leaves the image or
-            overlaps another one.
-    """
-    starts, lengths = _pairs(encoded)
-    ends = starts + lengths
-    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-        if start < 1 or length < 1 or start + length - 1 > height * width:
-            raise DataError(
-                f"run '{start} {length}' leaves the image of {height}x{width} = {height * width} px: "
-                "expected start >= 1, length >= 1 and an end inside"
-            )
-    order = np.argsort(starts, kind="stable")
-    overlap = np.flatnonzero(ends[order][:-1] > starts[order][1:])
-    if overlap.size:
-        first, second = order[overlap[0]], order[overlap[0] + 1]
-        raise DataError(
-            f"run '{starts[first]} {lengths[first]}' overlaps run '{starts[second]} {lengths[second]}' of the same cell"
-        )
-    edges = np.zeros(height * width + 1, np.int32)
-    edges[starts - 1] += 1
-    np.subtract.at(edges, ends - 1, 1)
-    return np.cumsum(edges[:-1]).astype(np.bool_).reshape(height, width, order="F")
-
-
-def runs_from_mask(mask: NDArray[np.bool_]) -> str:
-    """
-    Encode one class of one image; the opposite of mask_from_runs().
-
-    Args:
-        mask: (h, w), True where the class is.
-
-    Returns:
-        ``start length`` pairs, in order, touching runs joined; empty if the class is nowhere.
-    """
-    flat = np.concatenate([[False], mask.flatten(order="F"), [False]])
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    starts, lengths = changes[::2], changes[1::2] - changes[::2]
-    return " ".join(f"{start} {length}" for start, length in zip(starts, lengths, strict=True))
-
-
-def labels_from_runs(runs: dict[int, str], height: int, width: int) -> NDArray[np.uint8]:
-    """
-    Decode all classes of one image.
-
-    Returns:
-        (height, width) labels, 0 = sound, k = class id.
-
-    Raises:
-        DataError: as mask_from_runs(), naming the class; or two classes claim one pixel.
-    """
-    labels = np.zeros((height, width), np.uint8)
-    for class_id, encoded in sorted(runs.items()):
-        try:
-            mask = mask_from_runs(encoded, height, width)
-        except DataError as error:
-            raise DataError(f"class {class_id}: {error}") from error
-        contested = labels[mask]
-        if contested.any():
-            raise DataError(f"class {class_id} and class {contested.max()} both claim {np.count_nonzero(contested)} px")
-        labels[mask] = class_id
-    return labels
 
 
 def _rows(path: Path) -> list[tuple[str, str, str]]:
@@ -158,15 +124,3 @@ def _name_and_class(path: Path, joined: str) -> tuple[str, str]:
     if not separator:
         raise DataError(f"{path}: '{joined}' is not <image>_<class id>")
     return image, class_id
-
-
-def _pairs(encoded: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    words = encoded.split()
-    wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
-    if wrong:
-        raise DataError(f"'{wrong[0]}' in the run-lengths: expected whole numbers")
-    if len(words) % 2:
-        raise DataError(f"{len(words)} numbers in the run-lengths: expected pairs 'start length', an even count")
-    # No image has that many pixels; a longer number would not fit int64.
-    numbers = np.array([min(int(word), MOST_PX) for word in words], np.int64)
-    return numbers[::2], numbers[1::2]

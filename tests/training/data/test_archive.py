@@ -15,7 +15,7 @@ from edge.archive import ArchiveWriter, KeptPart
 from edge.errors import DataError
 from edge.records import MaskReference, Outcome
 from tests.support.archived import CLASS_NAMES, HOUR_US, NOON_US, kept_part, kept_view, pixels, verdict, view
-from training.data.archive import read_archive_dataset
+from training.data.datasets import read_dataset
 from training.main import main
 
 
@@ -41,7 +41,7 @@ def test_only_reviewed_parts_count(tmp_path: Path) -> None:
     """Of three parts one is reviewed; the picture and its labels are those that were offered."""
     _, reviewed, _ = write(tmp_path, inspected(1), inspected(2), inspected(3))
     review(reviewed, "found")
-    dataset = read_archive_dataset(tmp_path)
+    dataset = read_dataset(tmp_path)
     (sample,) = dataset.samples
     image, labels = sample.read("mono8")
     assert dataset.class_names == CLASS_NAMES
@@ -53,7 +53,7 @@ def test_a_false_alarm_becomes_sound(tmp_path: Path) -> None:
     """What a person calls sound has no label, whatever the networks marked."""
     (folder,) = write(tmp_path, inspected(1))
     review(folder, "sound")
-    (sample,) = read_archive_dataset(tmp_path).samples
+    (sample,) = read_dataset(tmp_path).samples
     assert not sample.read("mono8")[1].any()
 
 
@@ -64,19 +64,19 @@ def test_a_drawn_mask_replaces_the_one_that_was_found(tmp_path: Path) -> None:
     truth = np.zeros((40, 60), np.uint8)
     truth[5:9, 5:9] = 2
     cv2.imwrite(str(folder / "cam1.truth.png"), truth)
-    (sample,) = read_archive_dataset(tmp_path).samples
+    (sample,) = read_dataset(tmp_path).samples
     assert (sample.read("mono8")[1] == truth).all()
     cv2.imwrite(str(folder / "cam1.truth.png"), truth * 100)
     with pytest.raises(DataError, match="value 200, expected class ids 0 to 2"):
-        read_archive_dataset(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_trust_takes_complete_masks_only(tmp_path: Path) -> None:
     """Without a review the networks' word counts when asked for, but where they did not look there is no label."""
     write(tmp_path, inspected(1), inspected(2, complete=False), kept_part(3, "unknown", with_pixels=False))
     with pytest.raises(DataError, match=r"none has a review\.json"):
-        read_archive_dataset(tmp_path)
-    assert [s.image.parent.name[:10] for s in read_archive_dataset(tmp_path, trust=True).samples] == ["0000000001"]
+        read_dataset(tmp_path)
+    assert [s.image.parent.name[:10] for s in read_dataset(tmp_path, trust_archive=True).samples] == ["0000000001"]
 
 
 def test_an_incomplete_mask_cannot_be_right(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_an_incomplete_mask_cannot_be_right(tmp_path: Path) -> None:
     (folder,) = write(tmp_path, inspected(1, complete=False))
     review(folder, "found")
     with pytest.raises(DataError, match="incomplete"):
-        read_archive_dataset(tmp_path)
+        read_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"by": "A", "labels": "fine"}', '{"by": "A", "labels": "sound", "x": 1}'])
@@ -93,14 +93,14 @@ def test_a_review_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (folder,) = write(tmp_path, inspected(1))
     (folder / "review.json").write_text(text)
     with pytest.raises(DataError, match=r"review\.json"):
-        read_archive_dataset(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_parts_of_two_bundles_do_not_mix(tmp_path: Path) -> None:
     """Class 1 of one bundle is not class 1 of another."""
     write(tmp_path, inspected(1), inspected(2, scores=("dark", "bright")))
     with pytest.raises(DataError, match="another bundle"):
-        read_archive_dataset(tmp_path, trust=True)
+        read_dataset(tmp_path, trust_archive=True)
 
 
 def test_a_changed_picture_is_refused(tmp_path: Path) -> None:
@@ -109,16 +109,16 @@ def test_a_changed_picture_is_refused(tmp_path: Path) -> None:
     path = folder / "cam1.frame.png"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match="SHA-256"):
-        read_archive_dataset(tmp_path, trust=True)
+        read_dataset(tmp_path, trust_archive=True)
 
 
 def test_hours_are_not_torn_apart(tmp_path: Path) -> None:
     """Neighbouring parts are alike: an hour lies in one split, each split gets hours, and twice the same."""
     write(tmp_path, *(inspected(10 * hour + n, hour=hour) for hour in range(10) for n in range(3)))
-    dataset = read_archive_dataset(tmp_path, trust=True)
+    dataset = read_dataset(tmp_path, trust_archive=True)
     assert Counter(sample.split for sample in dataset.samples) == {"train": 18, "val": 6, "test": 6}
     assert all(len({s.split for s in dataset.samples if s.group == g}) == 1 for g in {s.group for s in dataset.samples})
-    assert dataset == read_archive_dataset(tmp_path, trust=True)
+    assert dataset == read_dataset(tmp_path, trust_archive=True)
 
 
 def test_a_network_is_trained_from_an_archive(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from edge.errors import DataError
 from tests.support.labelled import read_rows, square_picture, write_folder, write_rows
 from tests.support.shared_data import shared_data
-from training.data.datasets import Sample, read_dataset, read_image
+from training.data.datasets import Sample, read_dataset
+from training.data.images import read_image
 
 Spoil = Callable[[Path], None]
 
@@ -187,7 +188,7 @@ def severstal_folder(folder: Path, rows: str) -> Path:
 
 def test_severstal_pictures_without_a_row_are_sound(tmp_path: Path) -> None:
     """All pictures of the folder are samples; those without a row have no defect."""
-    dataset = read_dataset(severstal_folder(tmp_path / "s", "a.png,2,1 90\n"))
+    dataset = read_dataset(severstal_folder(tmp_path / "s", "a.png,2,1 90\nc.png,1,1 9\n"))
     assert dataset.class_names == ("class1", "class2")
     labels = {sample.source: sample.read("mono8")[1] for sample in dataset.samples}
     assert sorted(labels) == ["a.png", "b.png", "c.png", "d.png"]

@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from edge.errors import DataError
 from tests.support.shared_data import shared_data
-from training.data.datasets import read_image
-from training.data.severstal import labels_from_runs, mask_from_runs, read_runs, runs_from_mask
+from training.data.images import read_image
+from training.data.runs import labels_from_runs, mask_from_runs, runs_from_mask
+from training.data.severstal import read_runs
 
 FORMS = ("train.csv", "train_with_empty_rows.csv", "train_combined_id.csv")
 
