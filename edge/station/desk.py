@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from edge.clock import Clock
 from edge.errors import WireError
-from edge.records import VERSION, AuditEvent
+from edge.records import VERSION
 from edge.requests import (
     Ack,
     AnyAnswer,
@@ -27,29 +26,25 @@ from edge.requests import (
     Selftest,
     StatusAnswer,
     Trigger,
-    Triggered,
     UseRecipe,
 )
-from edge.settings import Station
-from edge.station.cameras import Cameras, Count
+from edge.station.cameras import Cameras
 from edge.station.changes import Changes
 from edge.station.condition import Condition
 from edge.station.consumers import Consumers, Due, replay_from_page
 from edge.station.control import Asked, Control
 from edge.station.entries import Page, Position
+from edge.station.firing import Firing
 from edge.station.journal import Journal
 from edge.station.maintenance import Maintenance
 from edge.station.nojournal import Records
 from edge.station.registrar import Registrar
 from edge.station.reporter import Reporter
-from edge.station.triggers import SOFTWARE, Triggers
 
 # A flood of requests must not keep the loop from its deadlines.
 _REQUESTS_A_CYCLE = 32
 # An answer waits no longer than this for the journal; it then says that it did not come to it.
 _ANSWER_WAIT_US = 1_000_000
-# Names of parts that are known to have been triggered: hours of a fast line.
-_NAMES_KEPT = 20_000
 
 
 class Desk:
@@ -60,11 +55,10 @@ class Desk:
 
     def __init__(
         self,
-        station: Station,
         control: Control,
         journal: Records,
         registrar: Registrar,
-        triggers: Triggers,
+        firing: Firing,
         changes: Changes,
         maintenance: Maintenance,
         cameras: Cameras,
@@ -73,11 +67,10 @@ class Desk:
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
-        self._station = station
         self._control = control
         self._journal = journal
         self._registrar = registrar
-        self._triggers = triggers
+        self._firing = firing
         self._changes = changes
         self._maintenance = maintenance
         self._cameras = cameras
@@ -86,10 +79,8 @@ class Desk:
         self._clock = clock
         self._changed = changed
         self._consumers = Consumers(journal if isinstance(journal, Journal) else None, clock)
-        self._counter = Count("counter", journal.last_counter)
-        self._names: OrderedDict[str, int] = OrderedDict()
         self._handlers: dict[type[Request], Callable[[Asked, Any], None]] = {
-            Trigger: self._trigger,
+            Trigger: firing.ask,
             Attach: self._attach,
             Replay: self._replay,
             Ack: lambda asked, request: self._when_durable(asked, self._consumers.ack(request)),
@@ -101,21 +92,6 @@ class Desk:
             Ledger: self._ledger,
             AskStatus: self._ask_status,
         }
-        for request_id, entry in journal.remembered:
-            self._control.remember(
-                request_id,
-                Triggered(
-                    version=VERSION,
-                    id=request_id,
-                    now_us=0,
-                    part=entry.part,
-                    trigger_us=entry.trigger_us,
-                    deadline_us=entry.deadline_us,
-                    journaled=True,
-                ),
-                (entry.part_id, entry.tag, entry.counter),
-            )
-            self._remember(entry.part_id, entry.part)
 
     def serve(self) -> None:
         """Take the requests that have come, so many at most, and answer those whose pages were read."""
@@ -127,85 +103,6 @@ class Desk:
         for key, page in self._journal.answered():
             assert isinstance(key, Asked)
             self._give(key, page)
-
-    # ---- parts -----------------------------------------------------------------------------------------------
-
-    def _trigger(self, asked: Asked, request: Trigger) -> None:
-        refusal = self._refusal_of(request)
-        if refusal is not None:
-            self._registrar.count("bounced" if refusal[0] is Refusal.BOUNCED else "refused", request.mode)
-            self._refuse(asked, *refusal)
-            return
-        asked_for = request.cameras or self._triggers.fired
-        cameras = tuple(name for name in self._triggers.fired if name in asked_for)
-        part, ticket = self._triggers.fire(request, cameras, self._condition.unable(cameras))
-        self._remember(request.part_id, part.number)
-        self._note_counter(request)
-
-        def triggered(journaled: bool) -> Triggered:
-            return Triggered(
-                version=VERSION,
-                id=request.id,
-                now_us=0,
-                part=part.number,
-                trigger_us=part.trigger_us,
-                deadline_us=part.deadline_us,
-                journaled=journaled,
-            )
-
-        def answer(journaled: bool) -> None:
-            # Not kept yet is no last word: whoever repeats the trigger learns when it is.
-            renew = None if journaled else lambda: triggered(self._journal.kept(ticket))
-            self._control.answer(asked, triggered(journaled), renew=renew)
-
-        self._registrar.outbox.when_durable(ticket, part.deadline_us, answer)
-
-    def _refusal_of(self, request: Trigger) -> tuple[Refusal, str] | None:
-        """Return why no part is opened, None when one is."""
-        if self._condition.stopping:
-            return Refusal.STOPPING, "the station is being stopped; repeat it when it runs again"
-        fault = self._fault_of_cameras(request.cameras)
-        if fault is not None:
-            return fault
-        if request.part_id is not None and request.part_id in self._names:
-            number = self._names[request.part_id]
-            return Refusal.PART_ID_USED, f"part_id = {request.part_id}: it was part {number}; give each part its own"
-        if self._triggers.bounces():
-            limit = self._station.parts.debounce_ms
-            return Refusal.BOUNCED, f"less than debounce_ms = {limit} after the last trigger; it is the same part"
-        return None
-
-    def _fault_of_cameras(self, asked: tuple[str, ...] | None) -> tuple[Refusal, str] | None:
-        fired = self._triggers.fired
-        if asked is None or not asked:
-            return None if fired else (Refusal.NOT_TRIGGERED, f"no camera of the station has trigger = {SOFTWARE}")
-        known = [camera.name for camera in self._station.cameras]
-        for name in asked:
-            if name not in known:
-                return Refusal.UNKNOWN_CAMERA, f"camera '{name}': expected one of {', '.join(known)}"
-            if name not in fired:
-                return Refusal.NOT_TRIGGERED, f"camera '{name}': its trigger is not {SOFTWARE}; leave it out"
-        return None
-
-    def _note_counter(self, request: Trigger) -> None:
-        if request.counter is None:
-            return
-        trusted = self._counter.trusted
-        self._counter.taken += 1
-        unseen = self._counter.note(request.counter)
-        if unseen:
-            self._registrar.count("unseen", request.mode, unseen)
-            text = f"the line's counter is at {request.counter}: {unseen} triggers before it never came"
-            self._reporter.audit(AuditEvent.UNSEEN, None, text, None)
-        elif trusted and not self._counter.trusted:
-            text = f"the line's counter jumped to {request.counter}; how many triggers are missing is not known"
-            self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, text, None)
-
-    def _remember(self, part_id: str | None, number: int) -> None:
-        if part_id is not None:
-            self._names[part_id] = number
-            if len(self._names) > _NAMES_KEPT:
-                self._names.popitem(last=False)
 
     # ---- consumers -------------------------------------------------------------------------------------------
 
@@ -286,9 +183,7 @@ class Desk:
         self._control.answer(asked, self._done(asked, text))
 
     def _ledger(self, asked: Asked, request: Ledger) -> None:
-        independent = self._cameras.independent()
-        if self._triggers.fired:
-            independent = (*independent, self._counter.line())
+        independent = (*self._cameras.independent(), *self._firing.independent())
         rows = self._journal.ledger.rows(request.shifts)
         self._control.answer(
             asked, LedgerAnswer(version=VERSION, id=request.id, now_us=0, rows=rows, independent=independent)

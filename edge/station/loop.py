@@ -17,6 +17,7 @@ from edge.station.changes import Changes
 from edge.station.condition import Condition
 from edge.station.control import Control
 from edge.station.desk import Desk
+from edge.station.firing import Firing
 from edge.station.inspection import Inspection
 from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
@@ -85,19 +86,10 @@ class Loop:
         self._inspection = Inspection(
             station, supervisor, registrar, triggers, views, changes, cameras, reporter, condition, clock
         )
+        firing = Firing(station, control, journal, registrar, triggers, condition, reporter)
+        changed = self._inspection.advance
         self._desk = Desk(
-            station,
-            control,
-            journal,
-            registrar,
-            triggers,
-            changes,
-            maintenance,
-            cameras,
-            reporter,
-            condition,
-            clock,
-            self._inspection.advance,
+            control, journal, registrar, firing, changes, maintenance, cameras, reporter, condition, clock, changed
         )
         self._greet = False
         self._stop_by_us: int | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.station import condition, desk, inspection, intake, loop, outbox, parts, registrar, triggers, views
+from edge.station import condition, firing, inspection, intake, loop, outbox, parts, registrar, triggers, views
 
 
 @dataclass(frozen=True)
@@ -289,8 +289,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a name is used twice",
-        desk,
-        "Desk._refusal_of",
+        firing,
+        "Firing._refusal_of",
         "    if request.part_id is not None and request.part_id in self._names:",
         "    if False:",
         ("what_was_acknowledged_is_kept",),
