@@ -21,6 +21,7 @@ import numpy as np
 
 from edge.archive import ArchivedPart, read_archive
 from edge.errors import DataError
+from training.data.faults import OnFault, each, refuse
 from training.data.images import read_mask
 from training.data.labels import MaskFile
 from training.data.samples import Listing, Sample
@@ -43,18 +44,20 @@ class _Labelled:
     class_names: tuple[str, ...]
 
 
-def list_archive(folder: Path, *, trust: bool) -> Listing:
+def list_archive(folder: Path, *, trust: bool, on_fault: OnFault = refuse) -> Listing:
     """
     List the reviewed parts of an archive; the pictures of one hour are a group.
 
     Args:
         folder: root of the archive.
         trust: also take parts without a review, as found, where their masks are complete.
+        on_fault: takes what is wrong with the labels of a part; returns to leave it out.
 
     Raises:
         DataError: no part counts, a part is damaged, a review is not one, or parts have other classes than the first.
     """
-    labelled = [found for part in read_archive(folder) for found in _of_part(part, trust=trust)]
+    parts = each(read_archive(folder), lambda part: list(_of_part(part, trust=trust)), on_fault)
+    labelled = [found for of_part in parts for found in of_part]
     if not labelled:
         raise DataError(
             f"{folder}: no part of this archive counts: none has a {REVIEW}; see docs/training.md, or --trust-archive"
@@ -98,7 +101,9 @@ def _labelled(part: ArchivedPart, image: Path, mask: Path | None) -> _Labelled:
         raise DataError(f"{mask}: value {max(class_ids)}, expected class ids 0 to {len(class_names)}")
     group = "/".join(part.folder.parts[-3:-1])
     labels = MaskFile(mask, class_ids, len(class_names))
-    return _Labelled(Sample(image, labels, group, "train", class_ids), class_names)
+    return _Labelled(
+        Sample(image, labels, group, "train", class_ids, name=f"{part.folder.name}/{image.name}"), class_names
+    )
 
 
 def _complete(part: ArchivedPart, camera: str) -> bool:

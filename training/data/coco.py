@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from edge.errors import DataError
+from training.data.faults import OnFault, each, refuse
 from training.data.images import picture_files
 from training.data.labels import LabelSource, Undrawn
 from training.data.regions import Polygons, Region, Regions
@@ -67,7 +68,7 @@ def coco_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json")) + sorted((folder / "annotations").glob("*.json"))
 
 
-def list_coco(folder: Path, path: Path, *, class_only: bool) -> Listing:
+def list_coco(folder: Path, path: Path, *, class_only: bool, on_fault: OnFault = refuse) -> Listing:
     """
     List the pictures that *path* names.
 
@@ -75,27 +76,33 @@ def list_coco(folder: Path, path: Path, *, class_only: bool) -> Listing:
         folder: holds images/, or the pictures themselves.
         path: the json file.
         class_only: of a picture with a box that has no mask, take the class; else it is refused.
+        on_fault: takes what is wrong with an image or its annotations; returns to leave it out.
 
     Raises:
-        DataError: the file is not of this layout, an annotation has no mask or names an unknown image or category, or
-            an image is not there.
+        DataError: the file is not of this layout, or an annotation names an unknown image or category; and by
+            *on_fault* an annotation has no mask, or an image is not there.
     """
     file = _decoded(path)
     images = _by_id(path, "image", file.images)
     classes = _classes(path, file)
     annotations = _by_image(path, file.annotations, images, classes)
     stated = _stated(path, file.images)
-    samples, leaving = [], 0
-    for key, image in images.items():
+    leaving = 0
+
+    def sample(key: int | str) -> Sample:
+        nonlocal leaving
+        image = images[key]
+        where = f"{path}: {image.file_name}"
         size = None if image.height is None or image.width is None else (int(image.height), int(image.width))
         regions, undrawn = _regions(path, image, annotations[key], classes, class_only=class_only)
         leaving += sum(region.leaves(*size) for region in regions) if size else 0
         class_ids = tuple(sorted({classes[_key(a.category_id)] for a in annotations[key]}))
-        labels: LabelSource = Undrawn() if undrawn else Regions(f"{path}: {image.file_name}", size, regions)
+        labels: LabelSource = Undrawn() if undrawn else Regions(where, size, regions)
         group, split = stated[image.file_name]
-        where = f"{path}: {image.file_name}"
-        found = split_from_text(where, split or "train")
-        samples.append(Sample(_file_of(folder, path, image), labels, group, found, class_ids, not undrawn))
+        file_at, found = _file_of(folder, path, image), split_from_text(where, split or "train")
+        return Sample(file_at, labels, group, found, class_ids, not undrawn, image.file_name)
+
+    samples = list(each(images, sample, on_fault))
     _require_different(path, samples)
     names = {class_id: category.name for category in file.categories if (class_id := classes.get(_key(category.id)))}
     groups = path.parent / GROUPS

@@ -26,6 +26,7 @@ from edge.errors import DataError
 from engines.contract import Name
 from training.data.archive import list_archive
 from training.data.coco import coco_files, list_coco
+from training.data.faults import OnFault, refuse
 from training.data.folder import LABELS, list_folder, read_rows
 from training.data.labels import MaskFile
 from training.data.samples import Dataset as Dataset
@@ -61,9 +62,10 @@ def read_dataset(
         DataError: no such folder or label file, missing columns or pictures, an unusable class, a group in two splits,
             or a class that only val or test show.
     """
-    listing = _listing(folder, labels_file, class_only=class_only, trust_archive=trust_archive)
-    _require_classes(listing)
-    samples = listing.samples if listing.has_splits else _with_splits(listing, seed)
+    listing = list_dataset(folder, labels_file, class_only=class_only, trust_archive=trust_archive)
+    require_names(listing)
+    _require_shown(listing)
+    samples = with_splits(listing, seed)
     require_whole_groups(listing.where, samples)
     require_known_classes(listing.where, samples, listing.class_names)
     undrawn = sum(not sample.drawn for sample in samples)
@@ -77,18 +79,35 @@ def is_dataset(folder: Path) -> bool:
     return is_archive(folder) or any((folder / name).is_file() for name in LABELS) or len(coco_files(folder)) == 1
 
 
-def _listing(folder: Path, labels_file: str | None, *, class_only: bool, trust_archive: bool) -> Listing:
+def list_dataset(
+    folder: Path,
+    labels_file: str | None = None,
+    *,
+    class_only: bool = False,
+    trust_archive: bool = False,
+    on_fault: OnFault = refuse,
+) -> Listing:
+    """
+    List the pictures in *folder* as its reader finds them; what read_dataset() requires of the whole is not asked yet.
+
+    Args:
+        folder, labels_file, class_only, trust_archive: as of read_dataset().
+        on_fault: takes what is wrong with one of the pictures; returns to leave it out.
+
+    Raises:
+        DataError: there is nothing that could be listed.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with {LAYOUTS}")
     if labels_file is None and is_archive(folder):
-        return list_archive(folder, trust=trust_archive)
+        return list_archive(folder, trust=trust_archive, on_fault=on_fault)
     path = _labels_path(folder, labels_file)
     if path.suffix == ".json":
-        return list_coco(folder, path, class_only=class_only)
+        return list_coco(folder, path, class_only=class_only, on_fault=on_fault)
     rows = read_rows(path)
     if "image" in rows[0]:
-        return list_folder(folder, path, rows, class_only=class_only)
-    return list_severstal(folder, path)
+        return list_folder(folder, path, rows, class_only=class_only, on_fault=on_fault)
+    return list_severstal(folder, path, on_fault=on_fault)
 
 
 def _labels_path(folder: Path, labels_file: str | None) -> Path:
@@ -103,8 +122,13 @@ def _labels_path(folder: Path, labels_file: str | None) -> Path:
     return found[0]
 
 
-def _require_classes(listing: Listing) -> None:
-    """Refuse classes that no bundle could carry, or that nothing shows."""
+def require_names(listing: Listing) -> None:
+    """
+    Refuse classes that no bundle could carry.
+
+    Raises:
+        DataError: too many, or a name that is used twice or is none; says how to call it.
+    """
     where, names = listing.where, listing.class_names
     if len(names) > MAX_CLASSES:
         raise DataError(f"{where}: {len(names)} classes, expected at most {MAX_CLASSES}")
@@ -119,14 +143,24 @@ def _require_classes(listing: Listing) -> None:
                 f"{where}: class '{name}': expected 1 to 64 letters without accents, digits and _ . -, a letter or "
                 f"digit first; call it '{fitting}' in the labelling tool or in this file"
             ) from error
+
+
+def _require_shown(listing: Listing) -> None:
+    where, names = listing.where, listing.class_names
     shown = {class_id for sample in listing.samples for class_id in sample.class_ids}
     for class_id, name in enumerate(names, start=1):
         if listing.shows_all and class_id not in shown:
             raise DataError(f"{where}: class {class_id}, '{name}', has no picture; number the others without a gap")
 
 
-def _with_splits(listing: Listing, seed: int) -> tuple[Sample, ...]:
-    """Deal whole groups; a picture of several classes counts for the rarest, which is hardest to place."""
+def with_splits(listing: Listing, seed: int) -> tuple[Sample, ...]:
+    """
+    Return the samples, dealt by whole groups where the data bring no split of their own.
+
+    A picture of several classes counts for the rarest, which is hardest to place.
+    """
+    if listing.has_splits:
+        return listing.samples
     counts = Counter(class_id for sample in listing.samples for class_id in sample.class_ids)
     strata = [min(sample.class_ids, key=lambda k: (counts[k], k), default=0) for sample in listing.samples]
     splits = split_by_group([sample.group for sample in listing.samples], strata, seed)

@@ -13,13 +13,16 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.errors import DataError
+from training.data.faults import OnFault, each, refuse
 from training.data.images import picture_files
 from training.data.labels import MaskFile, Undrawn
 from training.data.samples import Listing, Sample
 from training.data.splits import require_all_or_none, split_from_text
+from training.data.windows import OUTSIDE
 
 LABELS = ("labels.csv", "train.csv")
 """Names of the csv file, the first that is there counts."""
@@ -27,6 +30,8 @@ REQUIRED_COLUMNS = ("image", "class", "class_id", "group")
 NO_MASK = "none"
 
 Row = dict[str, str]
+_Numbered = tuple[int, Row]
+"""A row and its line."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,9 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def list_folder(folder: Path, path: Path, rows: Sequence[Row], *, class_only: bool) -> Listing:
+def list_folder(
+    folder: Path, path: Path, rows: Sequence[Row], *, class_only: bool, on_fault: OnFault = refuse
+) -> Listing:
     """
     List the pictures of this layout.
 
@@ -77,54 +84,69 @@ def list_folder(folder: Path, path: Path, rows: Sequence[Row], *, class_only: bo
         path: the csv file.
         rows: of it, from read_rows().
         class_only: a defective picture may lack its mask; else only a row that says so may.
+        on_fault: takes what is wrong with a row or a picture; returns to leave it out.
 
     Raises:
-        DataError: an image or mask that is not there, rows that contradict each other, or unusable classes or splits.
+        DataError: no row shows a defect; and by *on_fault* an image or mask that is not there, rows that contradict
+            each other, or unusable classes or splits.
     """
-    class_names = _class_names(path, rows)
-    entries = _entries(path, rows)
-    require_all_or_none(path, "split", [(entry.line, entry.cell("split")) for entry in entries])
-    samples = tuple(_sample(folder, path, entry, len(class_names), class_only=class_only) for entry in entries)
-    has_splits = bool(entries[0].cell("split"))
+    numbered = list(each(enumerate(rows, start=2), partial(_with_class_id, path), on_fault))
+    class_names = _class_names(path, numbered, on_fault)
+    entries = list(each(_by_image(numbered), partial(_entry, path), on_fault))
+    given = [(entry.line, entry.cell("split")) for entry in entries]
+    list(each([given], partial(require_all_or_none, path, "split"), on_fault))
+    make = partial(_sample, folder, path, class_count=len(class_names), class_only=class_only)
+    samples = tuple(each(entries, make, on_fault))
+    has_splits = bool(entries) and all(split for _, split in given)
     return Listing(path, class_names, samples, has_splits, (path,), tuple(_left_out(folder / "images", samples)))
 
 
-def _class_names(path: Path, rows: Sequence[Row]) -> tuple[str, ...]:
+def _with_class_id(path: Path, numbered: _Numbered) -> _Numbered:
+    line, row = numbered
+    if not row["class_id"].isdecimal():
+        raise DataError(f"{path}:{line}: class_id '{row['class_id']}': expected 0 (sound), 1, 2, ...")
+    return numbered
+
+
+def _class_names(path: Path, rows: Iterable[_Numbered], on_fault: OnFault) -> tuple[str, ...]:
     names: dict[int, str] = {}
-    for line, row in enumerate(rows, start=2):
-        if not row["class_id"].isdecimal():
-            raise DataError(f"{path}:{line}: class_id '{row['class_id']}': expected 0 (sound), 1, 2, ...")
+    for line, row in rows:
         class_id = int(row["class_id"])
         if names.setdefault(class_id, row["class"]) != row["class"]:
-            raise DataError(f"{path}:{line}: class_id {class_id} is '{row['class']}' here, '{names[class_id]}' above")
+            other = f"{path}:{line}: class_id {class_id} is '{row['class']}' here, '{names[class_id]}' above"
+            on_fault(DataError(f"{other}; give each class one name"))
     defects = sorted(set(names) - {0})
     if not defects:
         raise DataError(f"{path}: every row has class_id 0; at least one defect class is needed")
     if defects != list(range(1, len(defects) + 1)):
-        raise DataError(f"{path}: class ids {defects}: expected 1 to {len(defects)} without a gap")
-    return tuple(names[class_id] for class_id in defects)
+        on_fault(DataError(f"{path}: class ids {defects}: expected 1 to {len(defects)} without a gap"))
+    return tuple(names.get(class_id, f"class{class_id}") for class_id in range(1, min(defects[-1], OUTSIDE) + 1))
 
 
-def _entries(path: Path, rows: Sequence[Row]) -> list[_Entry]:
-    """Join the rows of each picture."""
-    by_image: dict[str, list[tuple[int, Row]]] = defaultdict(list)
-    for line, row in enumerate(rows, start=2):
+def _by_image(rows: Iterable[_Numbered]) -> Iterable[list[_Numbered]]:
+    by_image: dict[str, list[_Numbered]] = defaultdict(list)
+    for line, row in rows:
         by_image[row["image"]].append((line, row))
-    for image, numbered in by_image.items():
-        seen: set[str] = set()
-        for line, row in numbered:
-            for column in ("group", "split", "mask"):
-                if row.get(column, "") != numbered[0][1].get(column, ""):
-                    raise DataError(f"{path}:{line}: {column} of {image} is another than in line {numbered[0][0]}")
-            if row["class_id"] in seen:
-                raise DataError(f"{path}:{line}: {image} has class_id {row['class_id']} twice; remove one of the rows")
-            seen.add(row["class_id"])
-        if len(seen) > 1 and "0" in seen:
-            raise DataError(f"{path}:{numbered[0][0]}: {image} is sound in one row and defective in another")
-    return [_Entry(numbered[0][0], tuple(row for _, row in numbered)) for numbered in by_image.values()]
+    return by_image.values()
 
 
-def _sample(folder: Path, path: Path, entry: _Entry, class_count: int, *, class_only: bool) -> Sample:
+def _entry(path: Path, numbered: list[_Numbered]) -> _Entry:
+    """Join the rows of a picture."""
+    first, image = numbered[0][0], numbered[0][1]["image"]
+    seen: set[str] = set()
+    for line, row in numbered:
+        for column in ("group", "split", "mask"):
+            if row.get(column, "") != numbered[0][1].get(column, ""):
+                raise DataError(f"{path}:{line}: {column} of {image} is another than in line {first}")
+        if row["class_id"] in seen:
+            raise DataError(f"{path}:{line}: {image} has class_id {row['class_id']} twice; remove one of the rows")
+        seen.add(row["class_id"])
+    if len(seen) > 1 and "0" in seen:
+        raise DataError(f"{path}:{first}: {image} is sound in one row and defective in another")
+    return _Entry(first, tuple(row for _, row in numbered))
+
+
+def _sample(folder: Path, path: Path, entry: _Entry, *, class_count: int, class_only: bool) -> Sample:
     where = f"{path}:{entry.line}"
     image = folder / "images" / entry.image
     if not image.is_file():
@@ -139,7 +161,7 @@ def _sample(folder: Path, path: Path, entry: _Entry, class_count: int, *, class_
     drawn = not (undrawn and entry.class_ids)
     labels = MaskFile(mask if mask.is_file() else None, entry.class_ids, class_count) if drawn else Undrawn()
     split = split_from_text(where, entry.cell("split") or "train")
-    return Sample(image, labels, entry.cell("group"), split, entry.class_ids, drawn)
+    return Sample(image, labels, entry.cell("group"), split, entry.class_ids, drawn, entry.image)
 
 
 def _says_undrawn(where: str, entry: _Entry, mask: Path) -> bool:

@@ -24,6 +24,7 @@ class Sample:
     Attributes:
         class_ids: the defects that it is known to show, ascending, () = sound; known without decoding anything.
         drawn: the labels say where the defects are; else only *class_ids* is known of a defective picture.
+        name: what the label file calls it; no other sample has it.
     """
 
     image: Path
@@ -32,6 +33,7 @@ class Sample:
     split: Split
     class_ids: tuple[int, ...]
     drawn: bool = True
+    name: str = ""
 
     @property
     def source(self) -> str:

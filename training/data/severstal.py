@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import DataError
+from training.data.faults import OnFault, refuse
 from training.data.runs import labels_from_runs
 from training.data.samples import Listing, Sample
 
@@ -44,7 +45,7 @@ class RunLengths:
             raise DataError(f"{self.where}: {error}") from error
 
 
-def list_severstal(folder: Path, path: Path) -> Listing:
+def list_severstal(folder: Path, path: Path, *, on_fault: OnFault = refuse) -> Listing:
     """
     List the pictures of ``train_images/``; those without a row are sound.
 
@@ -55,11 +56,13 @@ def list_severstal(folder: Path, path: Path) -> Listing:
     images = {image.name: image for image in sorted((folder / "train_images").glob("*")) if image.is_file()}
     missing = sorted(set(runs) - set(images))
     if missing:
-        raise DataError(f"{path}: names {missing[0]} ({len(missing)} such), which is not in {folder / 'train_images'}")
+        named = f"{path}: names {missing[0]} ({len(missing)} such)"
+        on_fault(DataError(f"{named}, which is not in {folder / 'train_images'}"))
     samples = []
     for name, image in images.items():
         of_image = runs.get(name, {})
-        samples.append(Sample(image, RunLengths(f"{path}: {name}", of_image), name, "train", tuple(sorted(of_image))))
+        labels = RunLengths(f"{path}: {name}", of_image)
+        samples.append(Sample(image, labels, name, "train", tuple(sorted(of_image)), name=name))
     class_count = max((class_id for of_image in runs.values() for class_id in of_image), default=0)
     if class_count == 0:
         raise DataError(f"{path}: no row has run-lengths; at least one defect is needed")
