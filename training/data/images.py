@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import cv2
@@ -66,24 +67,26 @@ def _decode(path: Path, flag: int) -> NDArray[np.generic]:
         encoded = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    _require_whole(path, encoded)
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag) if encoded else None
     if image is None:
         raise DataError(f"{path}: not a picture that can be decoded ({len(encoded)} bytes); replace or remove it")
-    _require_whole(path, encoded)
     return image
 
 
 def _require_whole(path: Path, encoded: bytes) -> None:
     """
-    Refuse a file that ends too early: OpenCV fills what is missing with grey and says nothing, Pillow does not.
+    Refuse a file that ends too early: OpenCV 4 fills what is missing with grey and says nothing, Pillow refuses.
 
     A JPEG is decoded at an eighth of its size for that, which reads all of it and is cheap. A format that Pillow does
-    not know is not checked.
+    not know is not checked; nor is a JPEG noticed that was cut and then given an end marker.
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            picture.draft("L", (1, 1))
-            picture.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged remarks beside the pixels
+            with Image.open(io.BytesIO(encoded)) as picture:
+                picture.draft("L", (1, 1))
+                picture.load()
     except UnidentifiedImageError:
         return
     except (OSError, SyntaxError, ValueError) as error:

@@ -34,15 +34,6 @@ def test_a_folder_is_read_with_both_kinds_of_mask(tmp_path: Path, binary: bool) 
     assert np.unique(labels).tolist() == [0, 2]
 
 
-def test_pictures_are_read_as_the_format_says(tmp_path: Path) -> None:
-    """A colour picture becomes one channel for mono8 and stays three for bgr8."""
-    colours = np.zeros((4, 5, 3), np.uint8)
-    colours[..., 0] = 200
-    cv2.imwrite(str(tmp_path / "c.png"), colours)
-    assert read_image(tmp_path / "c.png", "mono8").shape == (4, 5)
-    assert (read_image(tmp_path / "c.png", "bgr8") == colours).all()
-
-
 def test_a_sound_picture_needs_no_mask(tmp_path: Path) -> None:
     """Without a mask file a picture of class 0 is sound all over."""
     folder = write_folder(tmp_path / "d")
