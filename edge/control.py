@@ -198,7 +198,7 @@ class Requester:
     def _connected(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0  # A request that was given up must not be sent after our end.
-        socket.rcvhwm = 0  # With a limit libzmq 4.3.5 can abort the process: edge/station/control.py.
+        socket.rcvhwm = 0  # With a limit libzmq 4.3.5 can abort the process: edge/station/connections.py.
         try:
             socket.connect(self._endpoint)
         except zmq.ZMQError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,6 +13,7 @@ import zmq
 
 from edge.clock import Clock
 from edge.endpoints import bind
+from edge.errors import ConfigurationError
 from edge.records import VERSION
 from edge.requests import (
     AnyAnswer,
@@ -27,6 +28,7 @@ from edge.requests import (
     Trigger,
     UseRecipe,
 )
+from edge.station.connections import Connections
 from edge.wire import Unreadable, frame_from_request, frames_from_answer, request_from_frame
 
 ONCE = (Trigger, Attach, Detach, UseRecipe, Pause, Selftest, Reload)
@@ -41,11 +43,13 @@ _REMEMBERED = 20_000
 _IN_HAND = 1000
 # Messages that are answered here in one call: with the worst of them (64 KiB, wrong at the end) some ms.
 _AT_ONCE = 16
-# Messages of one peer that are looked at in a second; more are read and dropped: they cannot stay where they are, see
-# _bound. Who means them asks again.
+# Messages of one connection in a second; one that sends more is cut off. Who means them connects and asks again.
 _A_SECOND = 2000
-# Messages that are dropped in one call, some us each.
-_DROPPED = 200
+# Messages that are read ahead, some us each, in one call, and in all: so that a flood is known by its first ms, before
+# much of it waits in libzmq, which has no limit.
+_AHEAD = 200
+_ALL_AHEAD = 8000
+_NUDGE = b"\0nudge"
 # Per peer; a page of a replay is 1 MiB (consumers.py), and who does not read may cost so many.
 _ANSWERS_WAITING = 64
 # A request over 64 KiB is told so; a peer that sends a part over this is cut off before it is held in memory.
@@ -93,9 +97,10 @@ class Control:
         # Triggers apart: the many small requests of consumers must not make the station forget a part.
         self._triggers: OrderedDict[str, _Answered] = OrderedDict()
         self._others: OrderedDict[str, _Answered] = OrderedDict()
-        self._second = 0
-        self._heard: Counter[bytes] = Counter()
-        self.socket = _bound(context, endpoint)
+        self._ahead: OrderedDict[bytes, deque[list[bytes]]] = OrderedDict()
+        self.socket, self._nudging = _bound(context, endpoint)
+        self._nudged = False
+        self._connections = Connections(self.socket, _A_SECOND, clock)
 
     def receive(self) -> Asked | None:
         """
@@ -104,23 +109,12 @@ class Control:
         What is malformed, of another version, or came before is answered here. Whoever calls this in a loop bounds the
         loop: valid requests can be a flood too. The socket stays readable while something waits.
         """
-        looked_at = 0
-        for _ in range(_AT_ONCE + _DROPPED):
-            if looked_at == _AT_ONCE or not self.socket.poll(0):
-                return None
-            peer, body = _parts(self.socket.recv_multipart())
-            if self._is_flood(peer[0], sum(len(part) for part in body)):
-                continue
-            looked_at += 1
-            if len(body) != 1:
-                self._refuse(peer, Unreadable("", Refusal.MALFORMED, f"{len(body)} parts: expected one, a JSON object"))
-                continue
-            request = request_from_frame(body[0])
-            if isinstance(request, Unreadable):
-                self._refuse(peer, request)
-            elif not isinstance(request, ONCE) or self._is_new(peer, request):
-                return Asked(peer, request)
-        return None
+        self._read_ahead()
+        asked = self._next()
+        if self._ahead and not self._nudged:
+            self._nudging.send(b"")
+            self._nudged = True
+        return asked
 
     def answer(
         self,
@@ -152,16 +146,57 @@ class Control:
 
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
+        self._nudging.close(0)
         self.socket.close(linger_ms)
 
-    def _is_flood(self, peer: bytes, size: int) -> bool:
-        """Count a message of *peer*, a large one for several; tell whether it has sent too many in this second."""
-        second = self._clock.now_us() // 1_000_000
-        if second != self._second:
-            self._second = second
-            self._heard.clear()
-        self._heard[peer] += 1 + size // 1024
-        return self._heard[peer] > _A_SECOND
+    def _next(self) -> Asked | None:
+        for _ in range(_AT_ONCE):
+            if not self._ahead:
+                return None
+            peer, body = _parts(self._popped())
+            if len(body) != 1:
+                self._refuse(peer, Unreadable("", Refusal.MALFORMED, f"{len(body)} parts: expected one, a JSON object"))
+                continue
+            request = request_from_frame(body[0])
+            if isinstance(request, Unreadable):
+                self._refuse(peer, request)
+            elif not isinstance(request, ONCE) or self._is_new(peer, request):
+                return Asked(peer, request)
+        return None
+
+    def _popped(self) -> list[bytes]:
+        """Return a message of one sender; each has its turn."""
+        sender, messages = self._ahead.popitem(last=False)
+        body = messages.popleft()
+        if messages:
+            self._ahead[sender] = messages
+        return [sender, *body]
+
+    def _read_ahead(self) -> None:
+        room = _ALL_AHEAD - sum(map(len, self._ahead.values()))
+        for _ in range(min(_AHEAD, room)):
+            if not int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
+                self._connections.none_waits()
+                return
+            self._read()
+
+    def _read(self) -> None:
+        sender = self.socket.recv()
+        if sender == _NUDGE:
+            self.socket.recv()
+            self._nudged = False
+            return
+        if self._connections.knows(sender):
+            body = self.socket.recv_multipart()
+        else:
+            frames = self.socket.recv_multipart(copy=False)
+            self._connections.note(sender, frames[-1])
+            body = [frame.bytes for frame in frames]
+        # A large one counts for several.
+        if self._connections.is_flood(sender, 1 + sum(map(len, body)) // 1024):
+            self._ahead.pop(sender, None)
+        else:
+            self._ahead.setdefault(sender, deque()).append(body)
 
     def _is_new(self, peer: tuple[bytes, ...], request: AnyRequest) -> bool:
         """Note a request that comes for the first time; answer it when it is not to be carried out."""
@@ -225,18 +260,27 @@ def _used(request: AnyRequest) -> Unreadable:
     )
 
 
-def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
+def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+    """Return the socket, and one that makes it readable."""
     socket = context.socket(zmq.ROUTER)
-    # No limit: libzmq 4.3.5 aborts the process when a peer reaches one and leaves while a heartbeat of either side is
-    # under way (zeromq/libzmq issues 3937, 4364, 4767).
-    socket.rcvhwm = 0
+    socket.rcvhwm = 0  # Who would fill it is cut off instead: connections.py.
     socket.sndhwm = _ANSWERS_WAITING
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_PART)
-    # An asker that comes back under its own routing id is heard at once, not when its old connection is found dead.
-    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    # Off, the default, and it must stay off: libzmq 4.3.5 aborts the process when a peer whose routing id was taken over sends once more, leaves, and our
+    # next heartbeat is due.
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
     # A peer that vanished without a word is dropped instead of buffered for ever; also one that never says hello.
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
     socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-    bind(socket, "control", endpoint)
-    return socket
+    # First, so that nobody else has its routing id.
+    nudging = context.socket(zmq.DEALER)
+    nudging.setsockopt(zmq.ROUTING_ID, _NUDGE)
+    socket.bind(f"inproc://{id(socket)}")
+    nudging.connect(f"inproc://{id(socket)}")
+    try:
+        bind(socket, "control", endpoint)
+    except ConfigurationError:
+        nudging.close(0)
+        raise
+    return socket, nudging

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import zmq
 
+from edge.clock import SYSTEM_CLOCK, Clock
 from edge.endpoints import bind
 from edge.errors import ConfigurationError
 from edge.records import Audit, MaskHeader, Status, Verdict
 from edge.settings import Station
+from edge.station.connections import Connections
 from edge.wire import frames_from_message
 
 # Verdicts that may wait for one slow reader: minutes of a fast line, a few MB. Beyond it that reader loses some and
@@ -18,6 +20,10 @@ _VERDICTS_WAITING = 20_000
 
 # A peer that subscribes without end must not keep the loop from its deadlines.
 _SUBSCRIPTIONS_A_CYCLE = 64
+# Subscriptions of one connection in a second; one that sends more is cut off.
+_SUBSCRIPTIONS_A_SECOND = 1000
+# A topic is shorter than 200 bytes; a peer that sends more at once is cut off before it is held in memory.
+_LARGEST_SUBSCRIPTION = 4096
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Publisher:
         ConfigurationError: an endpoint is in use or cannot be bound.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], station: Station, clock: Clock = SYSTEM_CLOCK) -> None:
         masks_waiting = max(station.mask_buffer_bytes // station.max_mask_bytes, 1)
         self.results = _bound(context, "results", station.endpoints.results, _VERDICTS_WAITING)
         try:
@@ -48,6 +54,10 @@ class Publisher:
         except ConfigurationError:
             self.results.close(0)
             raise
+        self._readers = {
+            publisher: Connections(publisher, _SUBSCRIPTIONS_A_SECOND, clock)
+            for publisher in (self.results, self.masks)
+        }
 
     def verdict(self, verdict: Verdict) -> None:
         self.results.send_multipart(frames_from_message(verdict))
@@ -66,31 +76,37 @@ class Publisher:
 
     def subscriptions(self) -> Topics:
         """Return topics subscribed to since the last call, so many at most; the others with the next."""
-        return Topics(_subscribed(self.results), _subscribed(self.masks))
+        return Topics(self._subscribed(self.results), self._subscribed(self.masks))
 
     def close(self, linger_ms: int) -> None:
         """Close both; what still waits for a reader is given so long."""
         self.results.close(linger_ms)
         self.masks.close(linger_ms)
 
+    def _subscribed(self, publisher: zmq.Socket[bytes]) -> list[bytes]:
+        topics = []
+        for _ in range(_SUBSCRIPTIONS_A_CYCLE):
+            if not int(publisher.get(zmq.EVENTS)) & zmq.POLLIN:
+                self._readers[publisher].none_waits()
+                break
+            event = publisher.recv(copy=False)
+            # One that libzmq takes back, of a reader that has gone, came over no connection.
+            if event.bytes[:1] == b"\x01" and not self._is_flood(self._readers[publisher], event):
+                topics.append(event.bytes[1:])
+        return topics
 
-def _subscribed(publisher: zmq.Socket[bytes]) -> list[bytes]:
-    topics = []
-    for _ in range(_SUBSCRIPTIONS_A_CYCLE):
-        if not publisher.poll(0):
-            break
-        event = publisher.recv()
-        if event[:1] == b"\x01":
-            topics.append(event[1:])
-    return topics
+    def _is_flood(self, readers: Connections, event: zmq.Frame) -> bool:
+        descriptor = event.get(zmq.SRCFD)
+        if not readers.knows(descriptor):
+            readers.note(descriptor, event)
+        return readers.is_flood(descriptor)
 
 
 def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:
     publisher = context.socket(zmq.XPUB)
     publisher.sndhwm = waiting
-    # Of subscriptions. No limit: libzmq 4.3.5 aborts the process when a peer reaches one and leaves while a heartbeat
-    # of either side is under way (zeromq/libzmq issues 3937, 4364, 4767).
-    publisher.rcvhwm = 0
+    publisher.rcvhwm = 0  # Of subscriptions. Who would fill it is cut off instead: connections.py.
+    publisher.setsockopt(zmq.MAXMSGSIZE, _LARGEST_SUBSCRIPTION)
     # Tell each new subscription, also to a topic that has a reader already: it is answered by a heartbeat.
     publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
     # A reader that vanished without a word is dropped instead of buffered for ever.

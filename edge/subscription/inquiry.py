@@ -52,6 +52,7 @@ class Inquiry:
         self.socket = context.socket(zmq.DEALER)
         """To be polled beside others; readable when there may be an answer."""
         self.socket.linger = 0  # A request that was given up must not be sent after our end.
+        self.socket.rcvhwm = 0  # With a limit libzmq 4.3.5 can abort the process: edge/station/connections.py.
         try:
             self.socket.connect(endpoint)
         except zmq.ZMQError as error:

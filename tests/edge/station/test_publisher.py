@@ -12,6 +12,7 @@ import zmq
 
 from edge.errors import ConfigurationError
 from edge.settings import Station
+from edge.station import publisher as module
 from edge.station.publisher import Publisher
 from edge.wire import frames_from_message, message_from_frames
 from tests.support.records import audit, mask, reject, status, verdict
@@ -115,6 +116,37 @@ def test_every_subscription_is_told_also_to_a_topic_that_has_a_reader(publisher:
     for socket in (first, second):
         socket.unsubscribe(b"verdict/")
     reader("masks", b"mask/")
+    assert publisher.subscriptions().all == []
+
+
+def test_a_flood_of_subscriptions_is_cut_off(
+    context: Context, publisher: Publisher, reader: Any, tmp_path: Path
+) -> None:
+    """Who subscribes without end in a second loses its connection; another reader is served."""
+    listening = reader("results", b"verdict/")
+    with context.socket(zmq.XSUB) as hostile:
+        hostile.sndhwm = hostile.linger = 0
+        with hostile.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
+            hostile.connect(f"ipc://{tmp_path}/results")
+            for n in range(module._SUBSCRIPTIONS_A_SECOND + 1000):
+                hostile.send(b"\x01%d" % n)
+            while not told.poll(0):
+                publisher.subscriptions()
+    publisher.verdict(reject(1))
+    assert received(listening) == frames_from_message(reject(1))
+
+
+def test_an_enormous_subscription_cuts_the_reader_off(
+    context: Context, publisher: Publisher, reader: Any, tmp_path: Path
+) -> None:
+    """What is longer than any topic is not held in memory."""
+    with context.socket(zmq.XSUB) as hostile:
+        hostile.linger = 0
+        with hostile.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
+            hostile.connect(f"ipc://{tmp_path}/results")
+            hostile.send(b"\x01" + bytes(100_000))
+            assert told.poll(PATIENCE_MS)
+    reader("results", b"verdict/")
     assert publisher.subscriptions().all == []
 
 
