@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from edge.inspector.link import Answered, Discard, Inspect
 from edge.records import Outcome, Reason
+from edge.requests import AnyRequest, Refusal, Refused
 from tests.support.station import Bench
 
 
@@ -22,10 +26,24 @@ def joined(join: str = "tag", **settings: object) -> Bench:
     return bench
 
 
-def fired(cameras: tuple[str, ...] = ("cam1",), **settings: object) -> Bench:
-    bench = Bench(cameras=cameras, trigger="software", **settings)  # type: ignore[arg-type]
+def fired(cameras: Sequence[str | Mapping[str, object]] = ("cam1",), **settings: Any) -> Bench:
+    bench = Bench(cameras=cameras, trigger="software", **settings)
     bench.get_ready()
     return bench
+
+
+def answered(bench: Bench, request: AnyRequest) -> Any:
+    """Ask; return the one answer that is given at once."""
+    [answer] = bench.ask(request)
+    assert answer.version == 1
+    return answer
+
+
+def refused(bench: Bench, request: AnyRequest) -> tuple[Refusal, str]:
+    answer = answered(bench, request)
+    assert isinstance(answer, Refused)
+    assert "\n" not in answer.text
+    return answer.code, answer.text
 
 
 def inspected(bench: Bench) -> list[tuple[int, str]]:
