@@ -33,7 +33,7 @@ class Connections:
     """
 
     def __init__(self, publicly: zmq.Socket[bytes], a_second: int, clock: Clock) -> None:
-        self._endpoint = publicly.last_endpoint.decode()
+        self._endpoint = publicly.getsockopt_string(zmq.LAST_ENDPOINT)
         self._a_second = a_second
         self._clock = clock
         self._second = 0

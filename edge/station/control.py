@@ -266,8 +266,8 @@ def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.
     socket.rcvhwm = 0  # Who would fill it is cut off instead: connections.py.
     socket.sndhwm = _ANSWERS_WAITING
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_PART)
-    # Off, the default, and it must stay off: libzmq 4.3.5 aborts the process when a peer whose routing id was taken over sends once more, leaves, and our
-    # next heartbeat is due.
+    # Off, and it must stay off: libzmq 4.3.5 aborts the process when a peer whose routing id was taken over sends once
+    # more, leaves, and our next heartbeat is due.
     socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
     # A peer that vanished without a word is dropped instead of buffered for ever; also one that never says hello.
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
