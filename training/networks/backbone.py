@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import timm
-from timm.models import FeatureInfo
+from timm.models import FeatureInfo, PretrainedCfg
 from torch import Tensor, nn
 
 from edge.errors import ConfigurationError
@@ -81,28 +82,27 @@ class Backbone(nn.Module):
             behind = behind or path == last
 
 
-def strides_of(name: str) -> list[int]:
+@cache
+def strides_of(name: str) -> tuple[int, ...]:
     """
     Return the strides of all feature maps a backbone has, ascending.
 
     Raises:
         ConfigurationError: timm has no such model, or it gives no maps of (N, channels, rows, columns).
     """
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "see timm.list_models()"
-        raise ConfigurationError(f"backbone '{name}': timm {timm.__version__} has no such model; near: {near}")
+    _published(name)
     try:
         model = timm.create_model(name, pretrained=False, features_only=True)
     except (RuntimeError, AttributeError) as error:
         raise ConfigurationError(f"backbone '{name}': gives no feature maps ({error}); choose another") from error
     if getattr(model, "output_fmt", "NCHW") != "NCHW":
         raise ConfigurationError(f"backbone '{name}': its maps have the channels last; choose a convolutional one")
-    return [int(stride) for stride in _information(model).reduction()]
+    return tuple(int(stride) for stride in _information(model).reduction())
 
 
 def colours_of(name: str, channels: int) -> BackboneColours:
     """Return what turns raw pixels of 1 or 3 *channels* into the colours a backbone's weights were trained on."""
-    published = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    published = _published(name)
     if published is None:
         return BackboneColours(channels, IMAGENET_MEAN, IMAGENET_DEVIATION)
     return BackboneColours(channels, published.mean, published.std)
@@ -110,7 +110,7 @@ def colours_of(name: str, channels: int) -> BackboneColours:
 
 def published_file(name: str) -> str | None:
     """Say which file of timm's hub holds a backbone's weights, as ``repository: file``; None if none are published."""
-    published = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    published = _published(name)
     if published is None or not published.hf_hub_id:
         return None
     return f"{published.hf_hub_id}: {published.hf_hub_filename or _FILE}"
@@ -118,7 +118,7 @@ def published_file(name: str) -> str | None:
 
 def published_name(name: str) -> str:
     """Return a backbone's name with the tag of its weights, as timm understands it."""
-    published = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    published = _published(name)
     tag = published.tag if published is not None else ""
     return f"{name.split('.')[0]}.{tag}" if tag else name
 
@@ -134,6 +134,24 @@ def published_weights(name: str) -> dict[str, Tensor]:
         # The whole model with its own head: only then does timm insist that every weight is found.
         state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
     return state
+
+
+def _published(name: str) -> PretrainedCfg | None:
+    """
+    Return what timm says about a backbone's weights.
+
+    Raises:
+        ConfigurationError: timm has no such model, or not with this tag.
+    """
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{architecture.split('_')[0]}*")[:5]) or "see timm.list_models()"
+        raise ConfigurationError(f"backbone '{name}': timm {timm.__version__} has no such model; near: {near}")
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{architecture}.*")) or f"{architecture} without one"
+        raise ConfigurationError(f"backbone '{name}': timm has no weights '{tag}'; it has: {tags}") from error
 
 
 def _parts(model: nn.Module, prefix: str, maps: Sequence[str]) -> Iterator[tuple[str, nn.Module, str]]:

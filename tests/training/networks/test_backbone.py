@@ -41,9 +41,15 @@ def test_an_unknown_backbone_is_refused_with_near_names() -> None:
         Backbone("resnet_18", [16])
 
 
+def test_an_unknown_tag_is_refused_with_those_there_are() -> None:
+    """A mistyped tag is answered by the tags of that model."""
+    with pytest.raises(ConfigurationError, match=r"'resnet18\.a9'.*it has: .*resnet18\.a1_in1k"):
+        colours_of("resnet18.a9", 1)
+
+
 def test_a_stride_that_is_not_there_is_refused() -> None:
     """The error says which strides the backbone has."""
-    with pytest.raises(ConfigurationError, match=r"'test_convnext'.* stride 2, only of \[4, 8, 16, 32\]"):
+    with pytest.raises(ConfigurationError, match=r"'test_convnext'.* stride 2, only of \(4, 8, 16, 32\)"):
         Backbone("test_convnext", [2])
 
 
