@@ -104,7 +104,7 @@ class _FiledPictures(Sequence[Picture]):
         sample, stem = self._samples[index], self._stems[index]
         image, labels = _opened(stem.with_suffix(".image.npy"), 3), _opened(stem.with_suffix(".labels.npy"), 2)
         if image is not None and labels is not None and image.shape[:2] == labels.shape:
-            return Picture(image, labels, sample.class_ids, sample.drawn)
+            return Picture(image, labels, sample.class_ids, sample.drawn, sample.source)
         picture = sample.picture(self._pixel_format)
         _write(stem.with_suffix(".image.npy"), picture.image)
         _write(stem.with_suffix(".labels.npy"), picture.labels)

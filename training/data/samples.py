@@ -55,7 +55,7 @@ class Sample:
 
     def picture(self, pixel_format: PixelFormat) -> Picture:
         """Decode picture and labels, as read() does."""
-        return Picture(*self.read(pixel_format), self.class_ids, self.drawn)
+        return Picture(*self.read(pixel_format), self.class_ids, self.drawn, self.source)
 
 
 @dataclass(frozen=True)
