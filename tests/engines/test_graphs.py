@@ -16,7 +16,9 @@ from edge.inspector.backend import BackendSettings, open_engine
 from edge.tiles import labels_from_planes
 from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, TileShape
 from engines.graphs import ClassifierGraph, SegmenterGraph, onnx_from_classifier, onnx_from_segmenter
+from engines.lint import lint, operator_counts, segmenter_signature
 from training.networks.classifier import TileClassifier
+from training.networks.resunet import ResUNet
 
 TILE = TileShape(core_height=16, core_width=32, halo=4)
 BACKENDS = ("openvino", "onnxruntime")
@@ -182,3 +184,42 @@ def test_network_names_no_path_of_the_machine(lookup_network: bytes) -> None:
     graph = model.graph
     items = itertools.chain([model, graph], graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
     assert all(not item.metadata_props and not item.doc_string for item in items)
+
+
+def shaken(network: ResUNet) -> ResUNet:
+    """Give every batch norm statistics and factors of its own; new ones would hide a norm that is folded wrongly."""
+    torch.manual_seed(7)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+            nn.init.normal_(module.bias, std=0.2)
+            module.running_mean = torch.randn(module.num_features) * 0.2
+            module.running_var = torch.rand(module.num_features) + 0.5
+    return network.eval()
+
+
+# One of each family; the plain encoder is part of every bundle that the tests make.
+@pytest.mark.parametrize(
+    "encoder",
+    ["test_resnet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "test_efficientnet"))],
+)
+def test_each_encoder_leaves_the_house(encoder: str) -> None:
+    """A ResUNet with any encoder passes the lint, holds no batch norm, and answers like PyTorch on every backend."""
+    tile = TileShape(core_height=32, core_width=48, halo=8)
+    network = shaken(ResUNet(class_count=2, channels=1, width=2, depth=4, encoder=encoder))
+    graph = SegmenterGraph(network, tile)
+    tiles = np.random.default_rng(5).integers(0, 256, (3, tile.height, tile.width, 1), dtype=np.uint8)
+    with torch.no_grad():
+        assert network.head.bias is not None
+        # So that no class wins everywhere.
+        network.head.bias -= graph.logits(torch.from_numpy(tiles)).mean(dim=(0, 2, 3))
+        labels, confidence, health = graph(torch.from_numpy(tiles), torch.tensor([0.34, 0.34]))
+    assert len(labels.unique()) > 1
+    exported = onnx_from_segmenter(graph, class_count=2, channels=1, max_tiles=4)
+    assert lint(exported, segmenter_signature(tile, 1, 2)) == []
+    assert "BatchNormalization" not in operator_counts(exported)
+    for name in BACKENDS:
+        found = answers(exported, name, tiles, (0.34, 0.34))
+        assert (found[LABELS] == labels.numpy()).mean() > 0.999
+        assert np.abs(found[CONFIDENCE].astype(int) - confidence.numpy()).max() <= 1
+        np.testing.assert_allclose(found[HEALTH], health.numpy(), rtol=1e-3, atol=1.0)
