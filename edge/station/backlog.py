@@ -104,6 +104,7 @@ class Backlog:
         self._triggers: dict[int, int] = {}
         self._whole: deque[tuple[int, int]] = deque()
         self._rest = Batch()
+        self._released = False
         self._ended = False
 
     def put(self, entry: Entry) -> int:
@@ -137,16 +138,24 @@ class Backlog:
             batch, self._rest = self._rest, Batch(ticket=self._rest.ticket)
             batch.tickets.extend(islice(self._waiting, _BATCH))
             batch.entries.extend(self._forget(ticket) for ticket in batch.tickets)
+            self._released = bool(self._waiting)
             if self._waiting:
                 batch.ticket = next(iter(self._waiting)) - 1
             while self._whole and self._whole[0][0] not in self._waiting:
                 self._whole.popleft()
             return batch
 
-    def wait(self) -> bool:
-        """Sleep until something waits or the end is announced; return whether something waits."""
+    def release(self) -> None:
+        """Wake the taker for what waits, if anything does."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or not self._is_empty())
+            self._released = not self._is_empty()
+            if self._released:
+                self._changed.notify()
+
+    def wait(self) -> bool:
+        """Sleep until something is released or the end is announced; return whether something waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._released)
             return not self._is_empty()
 
     def end(self) -> None:
@@ -163,7 +172,6 @@ class Backlog:
 
     def _next_ticket(self) -> int:
         self._rest.ticket += 1
-        self._changed.notify()
         return self._rest.ticket
 
     def _forget(self, ticket: int) -> Entry:

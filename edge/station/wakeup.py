@@ -45,6 +45,7 @@ class Wakeup:
         self._polled: list[_Waitable] = []
 
     def __call__(self, due_us: int) -> None:
+        self._journal.let_write()
         if due_us <= self._clock.now_us():
             # Something is overdue: look at the sockets, do not sleep.
             self._poll(0)

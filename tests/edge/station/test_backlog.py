@@ -72,6 +72,32 @@ def test_open_triggers_and_answers_to_committed_ones_are_never_dropped() -> None
     assert batch.lost == [(4, 8)]
 
 
+def test_the_taker_is_woken_by_a_release_alone() -> None:
+    """So that a loop with more to do is not interrupted; a release of nothing wakes nobody."""
+    backlog = Backlog()
+    backlog.release()
+    assert not backlog._released
+    backlog.put(trigger(1))
+    assert not backlog._released
+    backlog.release()
+    assert backlog.wait()
+    backlog.take()
+    backlog.release()
+    assert not backlog._released
+
+
+def test_what_one_batch_left_stays_released() -> None:
+    """The taker goes on with it at once; when nothing is left it sleeps."""
+    backlog = Backlog()
+    put_parts(backlog, 1, 501)
+    backlog.release()
+    assert backlog.wait()
+    assert len(backlog.take().entries) == 1000
+    assert backlog.wait()
+    assert len(backlog.take().entries) == 2
+    assert not backlog._released
+
+
 def test_after_the_end_nobody_waits() -> None:
     """The writer takes what is left, then goes."""
     backlog = Backlog()

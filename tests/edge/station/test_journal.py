@@ -79,6 +79,7 @@ def test_the_threads_write_and_read_by_themselves(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     journal.start()
     ticket = answer_parts(journal, 1, 50)
+    journal.let_write()
     while journal.durable < ticket:
         wait_for_news(journal)
     journal.ask("mine", BEGINNING, 100)
@@ -374,6 +375,7 @@ part = 0
 while True:
     part += 1
     ticket = answer_parts(journal, part, part)
+    journal.let_write()
     while journal.durable < ticket:
         select.select([journal.fd], [], [])
         journal.acknowledge_wakeup()
@@ -557,6 +559,7 @@ def test_a_writer_that_ended_is_told(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     journal.start()
     journal.trigger(trigger(2**63))
+    journal.let_write()
     while not journal.failing:
         wait_for_news(journal)
     assert "thread journal.write ended" in journal.failing

@@ -28,12 +28,15 @@ class Pieces:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK)
         self.ends: list[tuple[int, int]] = []
         self.alive_fd = -1
-        self.acknowledged = 0
+        self.acknowledged = self.released = 0
         pieces: Any = self
         self.wakeup = Wakeup((self.requests,), pieces, pieces, pieces, SYSTEM_CLOCK)
 
     def acknowledge_wakeup(self) -> None:
         self.acknowledged += 1
+
+    def let_write(self) -> None:
+        self.released += 1
 
     def close(self) -> None:
         self.wakeup.close()
@@ -87,9 +90,10 @@ def test_a_request_wakes_it(pieces: Pieces) -> None:
 
 
 def test_the_journal_wakes_it(pieces: Pieces) -> None:
-    """What is durable may leave at once."""
+    """What is durable may leave at once; what was queued is let go to the disk before the loop sleeps."""
     os.eventfd_write(pieces.fd, 1)
     assert slept_us(pieces, LONG_US) < LONG_US
+    assert pieces.released == 1
 
 
 def test_an_inspector_that_came_later_wakes_it(pieces: Pieces, tmp_path: Path) -> None:
