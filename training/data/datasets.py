@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +139,8 @@ def require_names(listing: Listing) -> None:
         try:
             msgspec.convert(name, Name)
         except msgspec.ValidationError as error:
-            fitting = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-")[:64] or "defect"
+            plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+            fitting = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:64] or "defect"
             raise DataError(
                 f"{where}: class '{name}': expected 1 to 64 letters without accents, digits and _ . -, a letter or "
                 f"digit first; call it '{fitting}' in the labelling tool or in this file"

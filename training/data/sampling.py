@@ -72,7 +72,7 @@ class TrainingTiles:
     Args:
         pictures: of the training split.
         recipe: how tiles are cut.
-        batch_size: tiles a step; a bag larger than half of it makes the batch larger.
+        batch_size: tiles a step; bags that are larger make the batch larger.
         steps: batches an epoch.
         seed: equal seeds give equal batches.
         augmentation: how far tiles are varied.
@@ -130,8 +130,7 @@ class TrainingTiles:
         in_bags = sum(self._index.tile_counts[index] for index in bags)
         windows = [self._over_defect(rng) for _ in range(over_defects - in_bags)] if self._index.drawn else []
         if self._index.sure:
-            rest = self._batch_size - max(in_bags + len(windows), over_defects if bags else 0)
-            windows += [self._anywhere(rng) for _ in range(max(rest, self._batch_size - over_defects))]
+            windows += [self._anywhere(rng) for _ in range(self._batch_size - in_bags - len(windows))]
         for window in windows:
             yield tile_bag(training_pixels(window, self._recipe, self._augmentation, rng), window.source, self._recipe)
 
