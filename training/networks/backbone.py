@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import timm
+import torch
 from timm.models import FeatureInfo, PretrainedCfg
 from torch import Tensor, nn
 
@@ -92,7 +93,9 @@ def strides_of(name: str) -> tuple[int, ...]:
     """
     _published(name)
     try:
-        model = timm.create_model(name, pretrained=False, features_only=True)
+        # Only looked at, and only once: it must not take the random numbers of the network that is built after it.
+        with torch.random.fork_rng(devices=[]):
+            model = timm.create_model(name, pretrained=False, features_only=True)
     except (RuntimeError, AttributeError) as error:
         raise ConfigurationError(f"backbone '{name}': gives no feature maps ({error}); choose another") from error
     if getattr(model, "output_fmt", "NCHW") != "NCHW":
