@@ -26,6 +26,7 @@ _PREFIXES = ("module.", "model.", "backbone.", "encoder.")
 """What training scripts put before the names of a backbone's weights."""
 _COUNTER = "num_batches_tracked"
 """Of a batch norm; not a weight, and missing in older files."""
+_OF_CHECKPOINTS = (".json", ".safetensors")
 _SHOWN = 3
 _BACKBONE_PARTS = ("backbone.", "colours.")
 _ENCODER = "encoder."
@@ -76,7 +77,7 @@ def load_weights(network: Network, spec: CheckpointSpec, source: str | Path, *, 
     """
     path = Path(source)
     if path.suffix in (".json", *SUFFIXES):
-        if path.with_suffix(".json").is_file():
+        if path.suffix in _OF_CHECKPOINTS and path.with_suffix(".json").is_file():
             return _from_checkpoint(network, spec, path, with_head)
         return _from_timm_names(network, spec, read_weight_file(path))
     name = _backbone_name(spec)
