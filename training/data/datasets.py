@@ -4,7 +4,7 @@ Labelled pictures on disk, in four layouts, as one list of samples.
     archive     archive.json, days, hours, parts                                       training.data.archive
     folder      images/  masks/  labels.csv (image,class,class_id,group[,split])       training.data.folder
     severstal   train_images/  train.csv (ImageId,ClassId,EncodedPixels)               training.data.severstal
-    coco        images/  annotations.json                                              training.data.coco
+    coco        images/  annotations.json, or a json file in each of train/ valid/ test/  training.data.coco
 
 A sample knows where its picture and labels are; nothing is decoded until it is asked for. Splits go by group.
 """
@@ -26,7 +26,8 @@ from edge.archive import is_archive
 from edge.errors import DataError
 from engines.contract import Name
 from training.data.archive import list_archive
-from training.data.coco import coco_files, list_coco
+from training.data.coco import list_coco
+from training.data.cocofile import coco_files, split_files
 from training.data.faults import OnFault, refuse
 from training.data.folder import LABELS, list_folder, read_rows
 from training.data.labels import MaskFile
@@ -77,7 +78,11 @@ def read_dataset(
 
 def is_dataset(folder: Path) -> bool:
     """Tell whether read_dataset() would find a layout in *folder*."""
-    return is_archive(folder) or any((folder / name).is_file() for name in LABELS) or len(coco_files(folder)) == 1
+    return (
+        is_archive(folder)
+        or any((folder / name).is_file() for name in LABELS)
+        or len(coco_files(folder) or split_files(folder)[:1]) == 1
+    )
 
 
 def list_dataset(
@@ -102,25 +107,27 @@ def list_dataset(
         raise DataError(f"{folder}: no such folder; expected one with {LAYOUTS}")
     if labels_file is None and is_archive(folder):
         return list_archive(folder, trust=trust_archive, on_fault=on_fault)
-    path = _labels_path(folder, labels_file)
+    paths = _labels_paths(folder, labels_file)
+    path = paths[0]
     if path.suffix == ".json":
-        return list_coco(folder, path, class_only=class_only, on_fault=on_fault)
+        return list_coco(folder, paths, class_only=class_only, on_fault=on_fault)
     rows = read_rows(path)
     if "image" in rows[0]:
         return list_folder(folder, path, rows, class_only=class_only, on_fault=on_fault)
     return list_severstal(folder, path, on_fault=on_fault)
 
 
-def _labels_path(folder: Path, labels_file: str | None) -> Path:
+def _labels_paths(folder: Path, labels_file: str | None) -> list[Path]:
     for name in [labels_file] if labels_file else LABELS:
         if (folder / name).is_file():
-            return folder / name
+            return [folder / name]
     found = coco_files(folder) if labels_file is None else []
-    if not found:
-        raise DataError(f"{folder}: has no {labels_file or LAYOUTS}; see docs/training.md")
     if len(found) > 1:
         raise DataError(f"{folder}: {len(found)} json files, {found[0].name} first; name one with --labels-file")
-    return found[0]
+    found = found or (split_files(folder) if labels_file is None else [])
+    if not found:
+        raise DataError(f"{folder}: has no {labels_file or LAYOUTS}; see docs/training.md")
+    return found
 
 
 def require_names(listing: Listing) -> None:

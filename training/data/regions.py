@@ -94,6 +94,10 @@ class Regions:
     size: tuple[int, int] | None
     regions: tuple[Region, ...]
 
+    def leaving(self) -> int:
+        """Return how many regions reach beyond the picture, by the size that the file says."""
+        return sum(region.leaves(*self.size) for region in self.regions) if self.size else 0
+
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         if self.size is not None and self.size != (height, width):
             raise DataError(

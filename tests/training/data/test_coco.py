@@ -156,6 +156,30 @@ def test_the_file_may_have_its_tools_name(tmp_path: Path, name: str) -> None:
     assert len(read_dataset(folder).samples) == 4
 
 
+def test_a_folder_for_each_split_is_one_set(tmp_path: Path) -> None:
+    """train/, valid/ and test/ with a json file each, ids counted anew in each, become the splits of one set."""
+    number = 0
+    for name in ("train", "valid", "test"):
+        data = content()
+        data["images"] = [{**image, "split": None, "group": None} for image in data["images"]]
+        (tmp_path / name).mkdir()
+        for image in data["images"]:
+            number += 1
+            picture = square_picture(0, number, HEIGHT, WIDTH)[0]
+            cv2.imwrite(str(tmp_path / name / image["file_name"]), picture)
+        (tmp_path / name / "_annotations.coco.json").write_text(json.dumps(data))
+    assert is_dataset(tmp_path)
+    dataset = read_dataset(tmp_path)
+    assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [4, 4, 4]
+    assert [sample.class_ids for sample in dataset.split("val")] == [(1,), (2,), (1,), ()]
+    assert dataset.split("val")[0].image == tmp_path / "valid" / "1.png"
+    assert (dataset.split("test")[0].read("mono8")[1][10:18, 20:29] == 1).all()
+    data["categories"][1]["name"] = "other"
+    (tmp_path / "test" / "_annotations.coco.json").write_text(json.dumps(data))
+    with pytest.raises(DataError, match="other categories than"):
+        read_dataset(tmp_path)
+
+
 def test_of_several_files_one_must_be_named(tmp_path: Path) -> None:
     """Two json files are not guessed between; --labels-file says which."""
     folder = write(tmp_path / "d", content(), "a.json")
