@@ -92,11 +92,11 @@ $(BUNDLE_RUN)/strip/labels.csv:
 
 # One thread each: the two are trained side by side.
 $(BUNDLE_RUN)/classifier.safetensors: $(BUNDLE_RUN)/strip/labels.csv
-	$(BIN)/edge-train classifier $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN) --backbone test_resnet --reduce 2 --epochs 20 \
+	$(BIN)/edge-train classifier $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN) --strategy scratch --backbone test_resnet --reduce 2 --epochs 20 \
 	  --steps-per-epoch 225 --learning-rate 4e-3 --precision bf16-mixed --threads 1 --no-progress
 
 $(BUNDLE_RUN)/segmenter.safetensors: $(BUNDLE_RUN)/strip/labels.csv
-	$(BIN)/edge-train segmenter $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN) --width 8 --crop 160 --epochs 20 \
+	$(BIN)/edge-train segmenter $(BUNDLE_RUN)/strip --out $(BUNDLE_RUN) --strategy scratch --encoder plain --width 8 --crop 160 --epochs 20 \
 	  --steps-per-epoch 60 --learning-rate 5e-3 --validation-tiles 96 --precision bf16-mixed --threads 1 --no-progress
 
 settings-doc: $(VENV)/.installed-base ## write docs/settings.md from the settings tree

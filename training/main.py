@@ -10,7 +10,14 @@ from edge import commandline
 from edge.errors import ConfigurationError
 from training.commands.evaluate import EvaluateFlags, ScoreFlags, run_evaluate, run_score
 from training.commands.flags import Flags
-from training.commands.train import ClassifierFlags, SegmenterFlags, train_classifier, train_segmenter
+from training.commands.train import (
+    BothFlags,
+    ClassifierFlags,
+    SegmenterFlags,
+    train_both,
+    train_classifier,
+    train_segmenter,
+)
 
 PROGRAM = "edge-train"
 
@@ -18,6 +25,7 @@ PROGRAM = "edge-train"
 class TrainCommand(Flags):
     """From labelled pictures to two networks, and how good they are."""
 
+    both: CliSubCommand[BothFlags]
     classifier: CliSubCommand[ClassifierFlags]
     segmenter: CliSubCommand[SegmenterFlags]
     evaluate: CliSubCommand[EvaluateFlags]
@@ -30,6 +38,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _body(command: TrainCommand) -> int:
+    if command.both is not None:
+        return train_both(command.both)
     if command.classifier is not None:
         return train_classifier(command.classifier)
     if command.segmenter is not None:
@@ -38,4 +48,4 @@ def _body(command: TrainCommand) -> int:
         return run_evaluate(command.evaluate)
     if command.score is not None:
         return run_score(command.score)
-    raise ConfigurationError("expected a command: classifier, segmenter, evaluate or score")
+    raise ConfigurationError("expected a command: both, classifier, segmenter, evaluate or score")

@@ -16,9 +16,10 @@ from training.main import main
 from training.networks.checkpoint import load, load_spec
 
 TILE = ["--core-height", "64", "--core-width", "64", "--halo", "0"]
-SHORT = ["--epochs", "2", "--steps-per-epoch", "3", "--batch", "4", "--threads", "1", "--no-progress"]
+SCRATCH = ["--strategy", "scratch"]
+SHORT = ["--epochs", "2", "--steps-per-epoch", "3", "--batch", "4", "--threads", "1", "--no-progress", *SCRATCH]
 CLASSIFIER = ["--backbone", "test_resnet", "--reduce", "1"]
-SEGMENTER = ["--width", "4", "--depth", "2"]
+SEGMENTER = ["--encoder", "plain", "--width", "4", "--depth", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with both checkpoints, trained for six steps."""
     out = tmp_path_factory.mktemp("run")
-    common = [str(folder), "--out", str(out), *TILE, *SHORT]
-    assert main(["classifier", *common, *CLASSIFIER]) == 0
-    assert main(["segmenter", *common, *SEGMENTER, "--crop", "32", "--learning-rate", "0.02"]) == 0
+    common = [str(folder), "--out", str(out), *TILE, *SHORT, "--augment.rotate-deg", "5", "--augment.noise", "0"]
+    assert main(["both", *common, *CLASSIFIER, *SEGMENTER, "--crop", "32", "--learning-rate", "0.02"]) == 0
     return out
 
 
@@ -46,13 +46,15 @@ def test_training_leaves_a_checkpoint_that_says_what_it_is(trained: Path, folder
     assert spec.dataset_sha256 == read_dataset(folder).sha256
     assert spec.made_with["seed"] == "7"
     assert int(spec.made_with["epoch"]) in (0, 1)
+    assert json.loads(spec.made_with["augmentation"])["rotate_deg"] == 5.0
     with (trained / kind / "metrics.csv").open() as file:
         assert {"loss", "val_loss", "val_score"} <= set(csv.DictReader(file).fieldnames or ())
 
 
 def test_the_same_seed_trains_the_same_network(folder: Path, trained: Path, tmp_path: Path) -> None:
-    """A second run with equal flags ends in equal weights."""
-    assert main(["classifier", str(folder), "--out", str(tmp_path), *TILE, *SHORT, *CLASSIFIER]) == 0
+    """The same flags give the same weights, whether the classifier is trained alone or before a segmenter."""
+    same = ["--augment.rotate-deg", "5", "--augment.noise", "0", "--learning-rate", "0.02"]
+    assert main(["classifier", str(folder), "--out", str(tmp_path), *TILE, *SHORT, *CLASSIFIER, *same]) == 0
     first, second = load_spec(trained / "classifier.json"), load_spec(tmp_path / "classifier.json")
     assert first.weights_sha256 == second.weights_sha256
 
@@ -150,11 +152,18 @@ def test_a_received_mask_of_another_size_is_refused(
         (["segmenter", "FOLDER", "--out", "OUT", "--format", "rgb8"], 2, "--format = rgb8"),
         (["segmenter", "FOLDER"], 2, "--out"),
         (["segmenter", "FOLDER", "--out", "OUT", "--core-height", "250"], 2, "282x288 px"),
-        (["segmenter", "FOLDER", "--out", "OUT", "--crop", "30"], 2, "--crop 30"),
-        (["segmenter", "FOLDER", "--out", "OUT", "--accelerator", "abacus"], 2, "--accelerator abacus"),
+        (["segmenter", "FOLDER", "--out", "OUT", "--crop", "30", *SCRATCH], 2, "--crop 30"),
+        (["segmenter", "FOLDER", "--out", "OUT", "--accelerator", "abacus", *SCRATCH], 2, "--accelerator abacus"),
         (["classifier", "FOLDER", "--out", "OUT", "--backbone", "resnet_18"], 2, "'resnet_18'"),
         (["segmenter", "OUT", "--out", "OUT"], 6, "no such folder"),
-        (["segmenter", "FOLDER", "--out", "FOLDER/labels.csv"], 2, "labels.csv"),
+        (["segmenter", "FOLDER", "--out", "FOLDER/labels.csv", *SCRATCH], 2, "labels.csv"),
+        (["segmenter", "FOLDER", "--out", "OUT", "--encoder", "plain"], 2, "--strategy scratch"),
+        (["segmenter", "FOLDER", "--out", "OUT", "--weights", "no.pth"], 2, "no.pth"),
+        (["segmenter", "FOLDER", "--out", "OUT", "--epochs", "1"], 2, "expected at least 2, one each for frozen"),
+        (["both", "FOLDER", "--out", "OUT", "--time-budget", "30"], 2, "--time-budget = 30: '30' is no duration"),
+        (["both", "FOLDER", "--out", "OUT", "--epochs", "3", "--time-budget", "1m"], 2, "expected one of them"),
+        (["both", "FOLDER", "--out", "OUT", "--loss", "iou"], 2, "--loss 'iou'"),
+        (["both", "FOLDER", "--out", "OUT", "--augment.scale", "2"], 2, "--augment.scale = 2"),
         (["evaluate", "FOLDER", "--classifier", "OUT/c.json", "--segmenter", "OUT/s.json"], 3, "c.json"),
     ],
 )

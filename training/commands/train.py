@@ -1,19 +1,39 @@
-"""``edge-train classifier`` and ``edge-train segmenter``."""
+"""``edge-train classifier``, ``edge-train segmenter``, and ``edge-train both``, one after the other."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from rich.console import Console
 
 from engines.contract import PixelFormat, TileShape
-from training.commands.flags import DataFlags
+from training.commands.flags import DataFlags, Flags
+from training.data.cache import MEMORY_GB
 from training.data.datasets import Dataset
 from training.data.presets import Augmentation
-from training.fit.train import Precision, Run, made_with, train
+from training.fit.objective import DEFAULT, terms_from_text
+from training.fit.run import Precision, Run
+from training.fit.schedule import seconds_from_text
+from training.fit.strategy import (
+    FINETUNE_LEARNING_RATE,
+    LAYER_DECAY,
+    LEARNING_RATE,
+    Strategy,
+    needs_weights,
+    phases,
+)
+from training.fit.train import train
 from training.networks.checkpoint import CheckpointSpec
+from training.networks.weights import TIMM
+
+EPOCHS = 20
+
+
+def _duration(text: str) -> str:
+    seconds_from_text(text)
+    return text
 
 
 class _Described(TypedDict):
@@ -26,42 +46,102 @@ class _Described(TypedDict):
     made_with: dict[str, str]
 
 
-class _TrainFlags(DataFlags):
-    out: Path = Field(description="folder for the checkpoint and the log")
+class _TileFlags(Flags):
+    """What both networks see."""
+
     format: PixelFormat = Field("mono8", description="pictures are read as this, and the line's camera must deliver it")
     core_height: int = Field(256, ge=16, le=4096, description="height of a tile's core [px]")
     core_width: int = Field(256, ge=16, le=4096, description="width of a tile's core [px]")
     halo: int = Field(16, ge=0, le=256, description="context on every side of the core [px]")
     pad_value: int = Field(0, ge=0, le=255, description="grey level outside the picture")
-    epochs: int = Field(20, ge=1, description="rounds; the best one on the val split is kept")
+    augment: Augmentation = Field(Augmentation(), description="how far tiles are varied")
+
+
+class _StrategyFlags(Flags):
+    """What is learned, from what, and how fast."""
+
+    strategy: Strategy = Field(
+        "staged",
+        description="frozen: only the new head learns; finetune: everything, gently; staged: one, then the other; "
+        "scratch: everything, from random weights",
+    )
+    learning_rate: float = Field(LEARNING_RATE, gt=0.0, lt=1.0, description="peak, of weights that begin at random")
+    finetune_learning_rate: float = Field(
+        FINETUNE_LEARNING_RATE, gt=0.0, lt=1.0, description="peak, of pretrained weights at the level next to the head"
+    )
+    layer_decay: float = Field(
+        LAYER_DECAY, gt=0.0, le=1.0, description="factor on it for each level nearer to the input"
+    )
+    loss: str = Field(
+        DEFAULT, description="sum of ce, dice and focal-tversky(alpha=0.3,beta=0.7,gamma=0.75): '0.5*ce + dice'"
+    )
+
+
+class _LengthFlags(Flags):
+    """How long."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description=f"rounds; the best one on the val split is kept; else {EPOCHS}"
+    )
+    time_budget: Annotated[str, AfterValidator(_duration)] | None = Field(
+        None, description="90s, 30m or 1h30m instead of epochs: the learning rate has fallen to nothing by then"
+    )
+    patience: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="end a phase after so many rounds without a better score"
+    )
     steps_per_epoch: int = Field(100, ge=1, description="batches a round")
-    batch: int = Field(16, ge=2, description="tiles a batch")
-    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0, description="peak of the one-cycle schedule")
-    precision: Precision = Field("32-true", description="bf16-mixed is faster where the processor has bf16 units")
-    threads: int | None = Field(None, ge=1, description="processor threads; 1 is best where other work wants the cores")
-    accelerator: str = Field("auto", description="auto, cpu, gpu, mps")
+    batch: int = Field(16, ge=2, description="tiles a batch and process")
+    accumulate: int = Field(1, ge=1, description="batches that make one step of the optimiser")
     validation_tiles: int = Field(
         256, ge=2, description="tiles of each validation, at most; half of them without defect"
     )
-    time_limit_min: Annotated[float, Field(gt=0.0)] | None = Field(None, description="stop after so many minutes")
-    progress: bool = Field(True, description="show a progress bar")
 
-    def settings(self, *, crop: int | None = None, pretrained: bool = False) -> Run:
+    def budget_s(self) -> float | None:
+        return None if self.time_budget is None else seconds_from_text(self.time_budget)
+
+
+class _MachineFlags(Flags):
+    """With what, and what is shown."""
+
+    precision: Precision = Field("32-true", description="bf16-mixed is faster where the processor has bf16 units")
+    memory_gb: float = Field(MEMORY_GB, gt=0.0, description="bound on decoded pictures in memory [10**9 bytes]")
+    cache: Path | None = Field(None, description="folder that holds decoded pictures instead, for several processes")
+    threads: int | None = Field(None, ge=1, description="processor threads; 1 is best where other work wants the cores")
+    loaders: int = Field(1, ge=1, le=64, description="threads that draw batches; more where steps wait for data")
+    accelerator: str = Field("auto", description="auto, cpu, gpu, mps")
+    devices: int = Field(1, ge=1, description="processes on this machine, one a GPU; each draws batches of its own")
+    nodes: int = Field(1, ge=1, description="machines; start the command on each, see docs/training.md")
+    progress: bool = Field(True, description="show a bar below the lines")
+    tensorboard: bool = Field(False, description="write a log for TensorBoard, too: <out>/<kind>/tensorboard")
+
+
+class _TrainFlags(_MachineFlags, _LengthFlags, _StrategyFlags, _TileFlags, DataFlags):
+    out: Path = Field(description="folder for the checkpoint and the log")
+    resume: bool = Field(False, description="go on after the last whole round of a training that was interrupted")
+
+    def settings(self, weights: str, *, budget_s: float | None, crop: int | None = None) -> Run:
+        terms_from_text(self.loss)
+        epochs = EPOCHS if self.epochs is None and budget_s is None else self.epochs
+        given = {name: getattr(self, name) for name in (*_MachineFlags.model_fields, "out", "resume", "seed", "loss")}
         return Run(
-            out=self.out,
-            epochs=self.epochs,
+            strategy=self.strategy,
+            phases=phases(
+                self.strategy,
+                learning_rate=self.learning_rate,
+                finetune_learning_rate=self.finetune_learning_rate,
+                layer_decay=self.layer_decay,
+            ),
+            weights=weights if needs_weights(self.strategy) else None,
+            augmentation=self.augment,
+            epochs=epochs,
+            time_budget_s=budget_s,
+            patience=self.patience,
             steps_per_epoch=self.steps_per_epoch,
             batch=self.batch,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-            precision=self.precision,
-            threads=self.threads,
-            accelerator=self.accelerator,
+            accumulate=self.accumulate,
             validation_tiles=self.validation_tiles,
             crop=crop,
-            pretrained=pretrained,
-            time_limit_min=self.time_limit_min,
-            progress=self.progress,
+            **given,
         )
 
     def described(self, dataset: Dataset) -> _Described:
@@ -73,43 +153,85 @@ class _TrainFlags(DataFlags):
             "class_names": dataset.class_names,
             "dataset": dataset.name,
             "dataset_sha256": dataset.sha256,
-            "made_with": made_with(self.seed),
+            "made_with": {},
         }
 
 
-class ClassifierFlags(_TrainFlags):
+class _ClassifierShape(Flags):
+    backbone: str = Field(
+        "test_resnet", description="(classifier) timm model name; this small one learns well, see docs/training.md"
+    )
+    reduce: int = Field(2, ge=1, le=16, description="(classifier) average-pool the pixels by this factor first")
+
+
+class _SegmenterShape(Flags):
+    encoder: str = Field("resnet18", description="(segmenter) timm model name, or plain: small, no published weights")
+    width: int = Field(8, ge=1, le=256, description="(segmenter) channels of the first level, doubled at each halving")
+    depth: int = Field(4, ge=1, le=8, description="(segmenter) halvings; tile sides must be divisible by 2**depth")
+    crop: int | None = Field(
+        None, ge=16, le=4096, description="(segmenter) train on squares of this side [px], not on whole tiles"
+    )
+
+
+class ClassifierFlags(_ClassifierShape, _TrainFlags):
     """Train the tile classifier, which sees every tile of every frame."""
 
-    backbone: str = Field(
-        "test_resnet", description="timm model name; this small one learns well from scratch, see docs/training.md"
-    )
-    reduce: int = Field(2, ge=1, le=16, description="average-pool the pixels by this factor first")
-    pretrained: bool = Field(False, description="begin with timm's published weights; fails if they cannot be had")
+    weights: str = Field(TIMM, description="pretrained: timm, a .safetensors or .pth file, or a checkpoint of ours")
 
 
-class SegmenterFlags(_TrainFlags):
+class SegmenterFlags(_SegmenterShape, _TrainFlags):
     """Train the ResUNet, which marks the defects in suspicious tiles."""
 
-    width: int = Field(16, ge=1, le=256, description="channels of the first level, doubled with each halving")
-    depth: int = Field(4, ge=1, le=8, description="halvings; tile sides must be divisible by 2**depth")
-    crop: int | None = Field(None, ge=16, le=4096, description="train on squares of this side [px], not on whole tiles")
+    weights: str = Field(TIMM, description="pretrained: timm, a .safetensors or .pth file, or a checkpoint of ours")
+
+
+class BothFlags(_ClassifierShape, _SegmenterShape, _TrainFlags):
+    """Train the classifier, then the segmenter; each has half of --time-budget."""
+
+    classifier_weights: str = Field(TIMM, description="pretrained weights of the classifier, as its own --weights")
+    segmenter_weights: str = Field(TIMM, description="pretrained weights of the segmenter, as its own --weights")
 
 
 def train_classifier(flags: ClassifierFlags) -> int:
     """Train a classifier; return the exit code."""
-    dataset = flags.dataset()
-    spec = CheckpointSpec(kind="classifier", backbone=flags.backbone, reduce=flags.reduce, **flags.described(dataset))
-    return _train(dataset, spec, flags.settings(pretrained=flags.pretrained))
+    return _classifier(flags, flags, flags.dataset(), flags.settings(flags.weights, budget_s=flags.budget_s()))
 
 
 def train_segmenter(flags: SegmenterFlags) -> int:
     """Train a segmenter; return the exit code."""
+    run = flags.settings(flags.weights, budget_s=flags.budget_s(), crop=flags.crop)
+    return _segmenter(flags, flags, flags.dataset(), run)
+
+
+def train_both(flags: BothFlags) -> int:
+    """Train a classifier and a segmenter; return the exit code."""
+    budget_s = flags.budget_s()
+    half_s = None if budget_s is None else budget_s / 2.0
     dataset = flags.dataset()
-    spec = CheckpointSpec(kind="segmenter", width=flags.width, depth=flags.depth, **flags.described(dataset))
-    return _train(dataset, spec, flags.settings(crop=flags.crop))
+    _classifier(flags, flags, dataset, flags.settings(flags.classifier_weights, budget_s=half_s))
+    run = flags.settings(flags.segmenter_weights, budget_s=half_s, crop=flags.crop)
+    return _segmenter(flags, flags, dataset, run)
+
+
+def _classifier(flags: _TrainFlags, shape: _ClassifierShape, dataset: Dataset, run: Run) -> int:
+    spec = CheckpointSpec(kind="classifier", backbone=shape.backbone, reduce=shape.reduce, **flags.described(dataset))
+    return _train(dataset, spec, run)
+
+
+def _segmenter(flags: _TrainFlags, shape: _SegmenterShape, dataset: Dataset, run: Run) -> int:
+    spec = CheckpointSpec(
+        kind="segmenter",
+        encoder=shape.encoder,
+        width=shape.width,
+        depth=shape.depth,
+        **flags.described(dataset),
+    )
+    return _train(dataset, spec, run)
 
 
 def _train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> int:
-    best = train(dataset, spec, run, Augmentation())
-    Console(stderr=True).print(f"best val_score {best.score:.4f}: {best.path}")
+    outcome = train(dataset, spec, run)
+    if outcome.is_first:
+        said = f"best val_score {outcome.best.val_score:.4f} of epoch {outcome.best.epoch + 1}: {outcome.path}"
+        Console(stderr=True, soft_wrap=True).print(said, highlight=False, markup=False)
     return 0

@@ -1,159 +1,165 @@
-"""The training loop: pictures in memory, tiles by recipe, Lightning's trainer, the best epoch on disk."""
+"""The training: one fit of Lightning's for each phase, the best epoch on disk, and a state to go on from."""
 
 from __future__ import annotations
 
 import logging
-import platform
-import shlex
-import sys
 import warnings
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import lightning as L
-import timm
+import msgspec
 import torch
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from edge.errors import ConfigurationError
-from engines.contract import TileShape
-from training.data.datasets import Dataset, Sample
-from training.data.presets import Augmentation
-from training.data.sampling import TrainingTiles, ValidationTiles, read_pictures
-from training.data.windows import TileRecipe
-from training.fit.progress import progress_callback
-from training.fit.task import BestCheckpoint, Schedule, TileTask
-from training.networks.checkpoint import CheckpointSpec, Kind, network_from_spec
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+from training.data.datasets import Dataset
+from training.fit.epochs import Books, Pace
+from training.fit.objective import terms_from_text
+from training.fit.processes import Together, from_first, is_first
+from training.fit.progress import Display
+from training.fit.record import Record, Row, record_from_tree
+from training.fit.run import Run, essence, made_with, require_same, state_path
+from training.fit.schedule import Leg, Stopwatch, legs_from_phases
+from training.fit.state import SafetensorsIO, read_state
+from training.fit.strategy import takes_head
+from training.fit.task import TileTask
+from training.fit.tiles import Tiles, read_tiles
+from training.networks.checkpoint import CheckpointSpec, Kind, Network, network_from_spec
+from training.networks.weights import load_weights
 
 
 @dataclass(frozen=True)
-class Run:
-    """Everything that decides how a training goes, beside the data and the network; see ``edge-train --help``."""
+class Outcome:
+    """Where the best checkpoint lies, the epoch it is of, and whether this process is the first of several."""
 
-    out: Path
-    epochs: int
-    steps_per_epoch: int
-    batch: int
-    crop: int | None
-    learning_rate: float
-    seed: int
-    precision: Precision
-    threads: int | None
-    accelerator: str
-    validation_tiles: int
-    pretrained: bool
-    time_limit_min: float | None
-    progress: bool
+    path: Path
+    best: Row
+    is_first: bool
 
 
-def made_with(seed: int) -> dict[str, str]:
-    """Say what a checkpoint is made with: command, seed, versions."""
-    return {
-        "command": shlex.join(["edge-train", *sys.argv[1:]]),
-        "seed": str(seed),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "lightning": L.__version__,
-        "timm": timm.__version__,
-    }
-
-
-def train(dataset: Dataset, spec: CheckpointSpec, run: Run, augmentation: Augmentation) -> BestCheckpoint:
+def train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> Outcome:
     """
     Train one network on the train split and keep the epoch that is best on the val split.
 
     Args:
         dataset: its splits train and val are used, test is not touched.
-        spec: the network.
+        spec: the network; what it is made with is filled in here.
         run: how long, how fast, where to.
-        augmentation: how far tiles are varied.
 
     Returns:
-        Where the best checkpoint is, and its score; files: <out>/<kind>.safetensors, <kind>.json, <kind>/metrics.csv.
+        The best checkpoint. Files: <out>/<kind>.safetensors and .json; metrics.csv and state.safetensors in <kind>/.
 
     Raises:
         DataError: pictures or labels are unusable, a split is empty, or the loss is not finite.
-        ConfigurationError: the network cannot be built, or the accelerator is not there.
+        ConfigurationError: the network cannot be built, the accelerator is not there, *out* cannot be written, or the
+            training to resume is another one.
+        BundleError: the state to resume from, or the weights to begin with, cannot be read.
     """
-    L.seed_everything(run.seed, workers=True, verbose=False)
+    watch = Stopwatch()
+    terms = terms_from_text(run.loss)
+    legs = legs_from_phases(run.phases, run.epochs, run.time_budget_s)
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    network = network_from_spec(spec, pretrained=run.pretrained)
-    recipe = TileRecipe(spec.format, spec.tile, spec.pad_value, len(spec.class_names))
-    tiles = TrainingTiles(
-        read_pictures(_teaching(dataset.split("train"), spec.kind), spec.format),
-        _training_recipe(recipe, spec, run.crop),
-        batch_size=run.batch,
-        steps=run.steps_per_epoch,
-        seed=run.seed,
-        augmentation=augmentation,
-    )
-    validation = ValidationTiles(
-        read_pictures(_teaching(dataset.split("val"), spec.kind), spec.format),
-        recipe,
-        batch_size=run.batch,
-        max_tiles=run.validation_tiles,
-    )
-    task = TileTask(
-        network, spec.kind, len(spec.class_names), Schedule(run.learning_rate, run.epochs * run.steps_per_epoch)
-    )
-    best = BestCheckpoint(run.out, spec)
-    with warnings.catch_warnings():
-        # Lightning asks a newer torch for a name that is on its way out there; nothing of ours.
-        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
-        _trainer(run, spec.kind, best).fit(task, tiles, validation)
-    return best
+    torch.manual_seed(run.seed)
+    network = network_from_spec(spec)
+    with _disk_errors(run.out), _quiet_lightning():
+        record = _begin(network, spec, run)
+        watch.add(record.rows[-1].elapsed_s if record.rows else 0.0)
+        spec = msgspec.structs.replace(spec, made_with={**made_with(run), **record.loaded})
+        display = Display(spec.kind, legs, record, watch, bar=run.progress)
+        tiles: Tiles | None = None
+        for number, leg in enumerate(legs):
+            if number < record.leg or _is_too_late(leg, record, watch):
+                continue
+            goes_on = bool(record.rows) and record.rows[-1].phase == leg.phase.name
+            if record.rows and not goes_on:
+                network.load_state_dict(record.weights)  # the phase begins from the best epoch so far
+            books = Books(record, leg, spec, run, watch, display)
+            trainer = _trainer(run, spec, leg, [Pace(leg, record, watch, run.seed), display, books], len(record.rows))
+            tiles = tiles or read_tiles(dataset, spec, run, trainer.global_rank, trainer.world_size)
+            task = TileTask(network, len(spec.class_names), leg.phase, terms, record.fresh)
+            trainer.fit(
+                task, tiles.training, tiles.validation, ckpt_path=state_path(run, spec.kind) if goes_on else None
+            )
+    assert record.best is not None
+    return Outcome(run.out / f"{spec.kind}.safetensors", record.best, is_first())
 
 
-def _teaching(samples: tuple[Sample, ...], kind: Kind) -> tuple[Sample, ...]:
-    """Leave out what teaches a segmenter nothing: defective pictures of which only the class is known."""
-    return samples if kind == "classifier" else tuple(sample for sample in samples if sample.drawn)
+def _begin(network: Network, spec: CheckpointSpec, run: Run) -> Record:
+    """Return the record of the training to resume; or remove what is left of an older one, and load the weights."""
+    state = state_path(run, spec.kind)
+    if run.resume and state.is_file():
+        tree = read_state(state)
+        require_same(tree["run"], essence(run, spec), state)
+        return record_from_tree(tree["record"])
+    for path in (state, state.with_name("metrics.csv")):
+        path.unlink(missing_ok=True)
+    if run.weights is None:
+        return Record()
+    loaded = load_weights(network, spec, run.weights, with_head=takes_head(run.strategy))
+    said = {"weights": loaded.source, "weights_sha256": loaded.sha256}
+    return Record(fresh=list(loaded.fresh), loaded=said)
 
 
-def _training_recipe(recipe: TileRecipe, spec: CheckpointSpec, crop: int | None) -> TileRecipe:
-    """Cut squares of *crop* px for training instead of whole tiles; a segmenter learns as much from them, faster."""
-    if crop is None:
-        return recipe
-    if spec.depth is None or crop % (1 << spec.depth):
-        raise ConfigurationError(f"--crop {crop}: expected a multiple of 2**depth = {1 << (spec.depth or 0)} px")
-    return replace(recipe, tile=TileShape(core_height=crop, core_width=crop, halo=0))
+def _is_too_late(leg: Leg, record: Record, watch: Stopwatch) -> bool:
+    """Say whether the phases before have used up the time of this one."""
+    return bool(record.rows) and leg.until_s is not None and from_first(watch.elapsed_s()) >= leg.until_s
 
 
-def _trainer(run: Run, kind: Kind, best: BestCheckpoint) -> L.Trainer:
-    # Lightning announces devices and advertises services at INFO; the progress bar says what matters.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+def _trainer(
+    run: Run, spec: CheckpointSpec, leg: Leg, callbacks: Sequence[L.Callback], epochs_before: int
+) -> L.Trainer:
+    together = run.devices * run.nodes > 1
     try:
         return L.Trainer(
             accelerator=run.accelerator,
-            devices=1,
+            devices=run.devices,
+            num_nodes=run.nodes,
+            strategy=Together(run.threads) if together else "auto",
             precision=run.precision,
-            max_epochs=run.epochs,
-            max_time=timedelta(minutes=run.time_limit_min) if run.time_limit_min else None,
-            callbacks=[best, progress_callback(run.progress)],
-            logger=_csv_logger(run.out, kind),
-            log_every_n_steps=min(10, run.steps_per_epoch),
+            max_epochs=-1 if leg.epochs is None else leg.epochs,
+            accumulate_grad_batches=run.accumulate,
+            callbacks=list(callbacks),
+            plugins=[SafetensorsIO()],
+            logger=_board(run, spec.kind, epochs_before) if run.tensorboard else False,
+            log_every_n_steps=1,
             # CUDA has no deterministic kernel for two of the operators used.
             deterministic="warn" if run.accelerator in ("gpu", "cuda") else True,
-            enable_checkpointing=False,
-            enable_progress_bar=run.progress,
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
     except (RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"--accelerator {run.accelerator}: {error}") from error
+        raise ConfigurationError(f"--accelerator {run.accelerator} --devices {run.devices}: {error}") from error
 
 
-def _csv_logger(out: Path, kind: Kind) -> CSVLogger:
-    """Log to <out>/<kind>/metrics.csv; an older log of that name is replaced."""
+def _board(run: Run, kind: Kind, epochs_before: int) -> TensorBoardLogger:
+    """Log for TensorBoard; what an interrupted training has written beyond its state is taken back."""
+    return TensorBoardLogger(run.out / kind, name="tensorboard", version="", purge_step=epochs_before)
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
     try:
-        for name in ("metrics.csv", "hparams.yaml"):
-            (out / kind / name).unlink(missing_ok=True)
+        yield
     except OSError as error:
         raise ConfigurationError(
-            f"--out {out}: {error.strerror}; expected a folder, or a name for a new one"
+            f"--out {out}: {error.strerror or error}; expected a folder with room, or a name for a new one; "
+            "what was written before is intact"
         ) from error
-    return CSVLogger(out, name="", version=kind, flush_logs_every_n_steps=10)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    # Lightning announces devices and processes and advertises services at INFO.
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Lightning asks a newer torch for a name that is on its way out there; nothing of ours.
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+        # A frozen backbone is in evaluation mode, and is meant to be.
+        warnings.filterwarnings("ignore", ".*in eval mode at the start of training")
+        yield
