@@ -60,15 +60,13 @@ class CheckpointSpec(Record, frozen=True):
             raise ValueError(f"a {self.kind} needs {' and '.join(missing)}")
 
 
-def network_from_spec(spec: CheckpointSpec, *, pretrained: bool = False) -> Network:
+def network_from_spec(spec: CheckpointSpec) -> Network:
     """
     Build the network a spec describes, with fresh weights.
 
     Raises:
         ConfigurationError: unknown backbone or encoder, or a tile the segmenter cannot halve.
     """
-    if pretrained:
-        raise ConfigurationError("--pretrained: pretrained weights come by training.networks.weights.load_weights()")
     class_count, channels = len(spec.class_names), CHANNELS[spec.format]
     if spec.kind == "classifier":
         assert spec.backbone is not None
