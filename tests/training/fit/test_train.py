@@ -201,6 +201,17 @@ def test_batches_are_accumulated(dataset: Dataset, tmp_path: Path) -> None:
     assert read_state(tmp_path / "segmenter" / "state.safetensors")["global_step"] == 1
 
 
+def test_what_was_taken_of_the_weights_is_told(
+    dataset: Dataset, pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line says how many tensors of which file were taken, what of it was not used, and what is still random."""
+    train(dataset, spec_of(dataset), run_of(tmp_path, "frozen", weights=str(pretrained)))
+    told = capsys.readouterr().err
+    assert "tensors of segmenter.safetensors" in told
+    assert "not used: decoder." in told
+    assert "random: decoder." in told
+
+
 def test_the_checkpoint_says_what_it_is_made_with(dataset: Dataset, pretrained: Path, tmp_path: Path) -> None:
     """Strategy, loss, augmentation, weights and their SHA-256 stand in it."""
     run = run_of(tmp_path, "finetune", weights=str(pretrained), loss="ce + 0.5*focal-tversky")
