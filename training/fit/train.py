@@ -13,6 +13,7 @@ import lightning as L
 import msgspec
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
 
 from edge.errors import ConfigurationError
 from training.data.datasets import Dataset
@@ -100,6 +101,8 @@ def _begin(network: Network, spec: CheckpointSpec, run: Run) -> Record:
     if run.weights is None:
         return Record()
     loaded = load_weights(network, spec, run.weights, with_head=takes_head(run.strategy))
+    if is_first():
+        Console(stderr=True, soft_wrap=True).print(f"{spec.kind}: {loaded}", highlight=False, markup=False)
     said = {"weights": loaded.source, "weights_sha256": loaded.sha256}
     return Record(fresh=list(loaded.fresh), loaded=said)
 
