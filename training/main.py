@@ -8,6 +8,7 @@ from pydantic_settings import CliSubCommand
 
 from edge import commandline
 from edge.errors import ConfigurationError
+from training.commands.data import DataCommand, run_data
 from training.commands.evaluate import EvaluateFlags, ScoreFlags, run_evaluate, run_score
 from training.commands.flags import Flags
 from training.commands.train import (
@@ -25,6 +26,7 @@ PROGRAM = "edge-train"
 class TrainCommand(Flags):
     """From labelled pictures to two networks, and how good they are."""
 
+    data: CliSubCommand[DataCommand]
     both: CliSubCommand[BothFlags]
     classifier: CliSubCommand[ClassifierFlags]
     segmenter: CliSubCommand[SegmenterFlags]
@@ -38,6 +40,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _body(command: TrainCommand) -> int:
+    if command.data is not None:
+        return run_data(command.data)
     if command.both is not None:
         return train_both(command.both)
     if command.classifier is not None:
@@ -48,4 +52,4 @@ def _body(command: TrainCommand) -> int:
         return run_evaluate(command.evaluate)
     if command.score is not None:
         return run_score(command.score)
-    raise ConfigurationError("expected a command: both, classifier, segmenter, evaluate or score")
+    raise ConfigurationError("expected a command: data, both, classifier, segmenter, evaluate or score")

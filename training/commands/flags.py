@@ -8,13 +8,26 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
 
+from engines.contract import PixelFormat
 from training.data.datasets import Dataset, read_dataset
+from training.data.presets import Augmentation
 
 
 class Flags(BaseModel):
     """Base of all flags: a mistyped one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TileFlags(Flags):
+    """What both networks see."""
+
+    format: PixelFormat = Field("mono8", description="pictures are read as this, and the line's camera must deliver it")
+    core_height: int = Field(256, ge=16, le=4096, description="height of a tile's core [px]")
+    core_width: int = Field(256, ge=16, le=4096, description="width of a tile's core [px]")
+    halo: int = Field(16, ge=0, le=256, description="context on every side of the core [px]")
+    pad_value: int = Field(0, ge=0, le=255, description="grey level outside the picture")
+    augment: Augmentation = Field(Augmentation(), description="how far tiles are varied")
 
 
 class DataFlags(Flags):

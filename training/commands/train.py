@@ -9,10 +9,9 @@ from pydantic import AfterValidator, Field
 from rich.console import Console
 
 from engines.contract import PixelFormat, TileShape
-from training.commands.flags import DataFlags, Flags
+from training.commands.flags import DataFlags, Flags, TileFlags
 from training.data.cache import MEMORY_GB
 from training.data.datasets import Dataset
-from training.data.presets import Augmentation
 from training.fit.objective import DEFAULT, terms_from_text
 from training.fit.run import Precision, Run
 from training.fit.schedule import seconds_from_text
@@ -44,17 +43,6 @@ class _Described(TypedDict):
     dataset: str
     dataset_sha256: str
     made_with: dict[str, str]
-
-
-class _TileFlags(Flags):
-    """What both networks see."""
-
-    format: PixelFormat = Field("mono8", description="pictures are read as this, and the line's camera must deliver it")
-    core_height: int = Field(256, ge=16, le=4096, description="height of a tile's core [px]")
-    core_width: int = Field(256, ge=16, le=4096, description="width of a tile's core [px]")
-    halo: int = Field(16, ge=0, le=256, description="context on every side of the core [px]")
-    pad_value: int = Field(0, ge=0, le=255, description="grey level outside the picture")
-    augment: Augmentation = Field(Augmentation(), description="how far tiles are varied")
 
 
 class _StrategyFlags(Flags):
@@ -115,7 +103,7 @@ class _MachineFlags(Flags):
     tensorboard: bool = Field(False, description="write a log for TensorBoard, too: <out>/<kind>/tensorboard")
 
 
-class _TrainFlags(_MachineFlags, _LengthFlags, _StrategyFlags, _TileFlags, DataFlags):
+class _TrainFlags(_MachineFlags, _LengthFlags, _StrategyFlags, TileFlags, DataFlags):
     out: Path = Field(description="folder for the checkpoint and the log")
     resume: bool = Field(False, description="go on after the last whole round of a training that was interrupted")
 
