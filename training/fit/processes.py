@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 T = TypeVar("T")
@@ -57,8 +58,8 @@ def from_first(value: float) -> float:
 
 
 def is_first() -> bool:
-    """Say whether this process is the one that writes and speaks."""
-    return not _several() or dist.get_rank() == 0
+    """Say whether this process is the one that writes and speaks; true before they have met, too."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def share_buffers(module: nn.Module) -> None:
