@@ -31,9 +31,12 @@ from engines.limits import defect_classes
 from engines.lint import Signature, classifier_signature, lint, segmenter_signature
 from engines.options import Export
 from engines.reference import Oracle, Picture, chosen, npz_from_answers, pictures_in, png_from_image, read_planar
+from training.calibration.record import CALIBRATION_NAME, read_calibration, require_fitting
+from training.figures.engine import checkpoints_of
 from training.networks.checkpoint import CheckpointSpec, load
 from training.networks.classifier import TileClassifier
 
+_LIMIT_FLAGS = ("gate", "threshold", "min_area_px", "min_peak", "max_count")
 _SHARED_KEYS = ("format", "tile", "pad_value", "class_names")
 
 
@@ -42,6 +45,7 @@ class _Trained:
     """Both networks, wrapped for export, and what they agree on."""
 
     spec: CheckpointSpec
+    classifier_spec: CheckpointSpec
     classifier: ClassifierGraph
     segmenter: SegmenterGraph
     provenance: Provenance
@@ -57,14 +61,7 @@ def export_bundle(command: Export) -> Manifest:
         DataError: there are no usable reference pictures.
     """
     trained = _trained(command)
-    classes = defect_classes(
-        trained.spec.class_names,
-        gate=command.gate,
-        threshold=command.threshold,
-        min_area_px=command.min_area_px,
-        min_peak=command.min_peak,
-        max_count=command.max_count,
-    )
+    classes = _classes(command, trained)
     with _new_folder(command.out) as folder:
         files = _references(trained, classes, command) | _networks(trained, command.max_tiles)
         manifest = _manifest(command, trained, classes, files)
@@ -98,9 +95,10 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 def _trained(command: Export) -> _Trained:
     """Load both checkpoints and make sure that they belong together."""
-    first, classifier = load(command.classifier)
-    second, segmenter = load(command.segmenter)
-    for path, spec, kind in ((command.classifier, first, "classifier"), (command.segmenter, second, "segmenter")):
+    classifier_path, segmenter_path = checkpoints_of(command.run, command.classifier, command.segmenter)
+    first, classifier = load(classifier_path)
+    second, segmenter = load(segmenter_path)
+    for path, spec, kind in ((classifier_path, first, "classifier"), (segmenter_path, second, "segmenter")):
         if spec.kind != kind:
             raise BundleError(f"--{kind} = {path}: holds a {spec.kind}; give the {kind}'s checkpoint")
     assert isinstance(classifier, TileClassifier)
@@ -108,12 +106,35 @@ def _trained(command: Export) -> _Trained:
         one, other = getattr(first, key), getattr(second, key)
         if one != other:
             raise BundleError(
-                f"{command.classifier} has {key} {one}, {command.segmenter} has {other}: "
+                f"{classifier_path} has {key} {one}, {segmenter_path} has {other}: "
                 "both networks see the same tiles; train one of them again"
             )
     return _Trained(
-        second, ClassifierGraph(classifier), SegmenterGraph(segmenter, second.tile), _provenance(first, second)
+        second, first, ClassifierGraph(classifier), SegmenterGraph(segmenter, second.tile), _provenance(first, second)
     )
+
+
+def _classes(command: Export, trained: _Trained) -> tuple[DefectClass, ...]:
+    """Return gates, thresholds and rules: of the calibration, else as the flags say."""
+    given: dict[str, list[str]] = {name: texts for name in _LIMIT_FLAGS if (texts := getattr(command, name))}
+    path = _calibration_path(command)
+    if path is None:
+        return defect_classes(trained.spec.class_names, **given)
+    if given:
+        flag = next(iter(given)).replace("_", "-")
+        raise ConfigurationError(
+            f"--{flag} beside {path}: the values of a calibration are proven together; calibrate with --{flag}, or "
+            "export with --classifier and --segmenter alone"
+        )
+    calibration = read_calibration(path)
+    require_fitting(calibration, trained.classifier_spec, trained.spec, command.max_tiles)
+    return calibration.classes
+
+
+def _calibration_path(command: Export) -> Path | None:
+    if command.calibration is None and command.run is not None:
+        return command.run / CALIBRATION_NAME
+    return command.calibration
 
 
 def _provenance(classifier: CheckpointSpec, segmenter: CheckpointSpec) -> Provenance:

@@ -13,15 +13,21 @@ from engines.limits import GATE, MAX_COUNT, MIN_AREA_PX, MIN_PEAK, THRESHOLD
 
 class Export(BaseModel, frozen=True):
     """
-    Export two checkpoints as a release bundle.
+    Export two checkpoints as a release bundle: --run FOLDER, or --classifier FILE and --segmenter FILE.
 
     The bundle holds both networks as ONNX, the manifest, and reference frames with PyTorch's answers, against which
     every machine is checked before it inspects. Limits take one value for all classes, and exceptions by class:
     --gate 0.4 --gate pits=0.2
     """
 
-    classifier: Path = Field(description="the classifier's .safetensors, as edge-train writes it")
-    segmenter: Path = Field(description="the segmenter's .safetensors")
+    run: Path | None = Field(
+        None, description="folder with both checkpoints and calibration.json: a short form of these"
+    )
+    classifier: Path | None = Field(None, description="the classifier's .safetensors, as edge-train writes it")
+    segmenter: Path | None = Field(None, description="the segmenter's .safetensors")
+    calibration: Path | None = Field(
+        None, description="take gates, thresholds and rules with their bounds from this file of edge-train calibrate"
+    )
     reference: Path = Field(description="a data set (its val and test splits are used) or a folder of pictures")
     out: Path = Field(description="folder to write; must not exist")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="the bundle's name")
