@@ -14,7 +14,8 @@ Every error this product raises on purpose.
     │   └── RequestRefused            the station refused a request; carries the code
     │       └── NameTaken             another consumer has our name, or had it meanwhile
     └── DataError            exit 6   training data, masks or labels are not usable
-        └── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
+        ├── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
+        └── TargetUnsupported exit 8  the labelled parts cannot prove the rate that calibration was asked for
 
 A message is one line: what, where, the value, what was expected, what to do.
 """
@@ -82,3 +83,7 @@ class DataError(EdgeError):
 
 class ArchiveError(DataError):
     pass
+
+
+class TargetUnsupported(DataError):
+    exit_code = 8

@@ -8,6 +8,7 @@ from pydantic_settings import CliSubCommand
 
 from edge import commandline
 from edge.errors import ConfigurationError
+from training.commands.calibrate import CalibrateFlags, run_calibrate
 from training.commands.data import DataCommand, run_data
 from training.commands.evaluate import EvaluateFlags, ScoreFlags, run_evaluate, run_score
 from training.commands.flags import Flags
@@ -31,6 +32,7 @@ class TrainCommand(Flags):
     classifier: CliSubCommand[ClassifierFlags]
     segmenter: CliSubCommand[SegmenterFlags]
     evaluate: CliSubCommand[EvaluateFlags]
+    calibrate: CliSubCommand[CalibrateFlags]
     score: CliSubCommand[ScoreFlags]
 
 
@@ -50,6 +52,8 @@ def _body(command: TrainCommand) -> int:
         return train_segmenter(command.segmenter)
     if command.evaluate is not None:
         return run_evaluate(command.evaluate)
+    if command.calibrate is not None:
+        return run_calibrate(command.calibrate)
     if command.score is not None:
         return run_score(command.score)
-    raise ConfigurationError("expected a command: data, both, classifier, segmenter, evaluate or score")
+    raise ConfigurationError("expected a command: data, both, classifier, segmenter, evaluate, calibrate or score")

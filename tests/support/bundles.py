@@ -25,6 +25,29 @@ HEIGHT, WIDTH = 100, 170
 GREY, BRIGHT, DARK, PAD = 128, 220, 40, 128
 
 
+def write_squares(folder: Path, counts: dict[str, int]) -> Path:
+    """
+    Write a labelled folder: sound, bright and dark pictures by turns, each a group of its own.
+
+    Args:
+        folder: made here.
+        counts: pictures of each split.
+    """
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rows = ["image,class,class_id,group,split"]
+    for split, count in counts.items():
+        for index in range(count):
+            class_id, name = index % 3, f"{split}{index}"
+            seed = 5000 + 1000 * list(counts).index(split) + index
+            image, labels = _picture_and_labels(seed, (class_id,) if class_id else (), HEIGHT, WIDTH)
+            cv2.imwrite(str(folder / "images" / f"{name}.png"), image)
+            cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
+            rows.append(f"{name}.png,{('sound', *CLASS_NAMES)[class_id]},{class_id},{name},{split}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def picture(seed: int, *class_ids: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
     """Return a (height, width) grey picture with a square for each class id: 1 = bright, 2 = dark."""
     return _picture_and_labels(seed, class_ids, height, width)[0]
