@@ -43,8 +43,8 @@ _REMEMBERED = 20_000
 _IN_HAND = 1000
 # Messages that are answered here in one call: with the worst of them (64 KiB, wrong at the end) some ms.
 _AT_ONCE = 16
-# Messages of one connection in a second; one that sends more is cut off. Who means them connects and asks again.
-_A_SECOND = 2000
+# Messages of one connection in a second, twice what a station can answer; one that sends more is cut off.
+_A_SECOND = 10_000
 # Messages that are read ahead, some us each, in one call, and in all: so that a flood is known by its first ms, before
 # much of it waits in libzmq, which has no limit.
 _AHEAD = 200

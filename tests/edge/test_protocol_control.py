@@ -232,7 +232,6 @@ def test_limits_are_the_code_s() -> None:
         f"{control._ANSWERS_WAITING} messages an asker",
         f"of one connection {control._A_SECOND} messages a second",
         f"of answers that are not read {control._ANSWERS_WAITING} wait",
-        f"beyond {control._A_SECOND} messages a second",
         f"a part over {control._LARGEST_PART // 1024} KiB",
         f"`busy` ({control._IN_HAND} are in hand)",
         f"the last {control._REMEMBERED} ids",
