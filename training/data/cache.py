@@ -12,6 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import overload
 
@@ -25,6 +26,8 @@ from training.data.windows import Picture
 
 MEMORY_GB = 4.0
 BYTES_A_GB = 1_000_000_000
+MOST_OPEN = 8192
+"""Pictures whose files are kept open."""
 READER_VERSION = 1
 """Raise it when the same files are to give other pixels or labels."""
 
@@ -53,7 +56,7 @@ class PictureStore:
         Decode all samples that are not decoded yet.
 
         Returns:
-            As many pictures; with a folder their arrays are read-only maps, opened anew at each access.
+            As many pictures; with a folder their arrays are read-only maps.
 
         Raises:
             DataError: a picture or its labels are unusable.
@@ -84,8 +87,10 @@ class _FiledPictures(Sequence[Picture]):
         except OSError as error:
             raise ConfigurationError(f"--cache {folder}: {error.strerror}; expected a folder to write to") from error
         self._stems = [folder / hashlib.sha256(os.fsencode(s.image.resolve())).hexdigest()[:32] for s in samples]
+        # A process may hold some 65,000 maps, and a picture takes two.
+        self._found = lru_cache(MOST_OPEN)(self._find)
         for index in range(len(samples)):
-            self._find(index)
+            self._found(index)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -96,19 +101,26 @@ class _FiledPictures(Sequence[Picture]):
     def __getitem__(self, index: slice) -> list[Picture]: ...
     def __getitem__(self, index: int | slice) -> Picture | list[Picture]:
         if isinstance(index, slice):
-            return [self._find(at) for at in range(len(self))[index]]
-        return self._find(range(len(self))[index])
+            return [self._found(at) for at in range(len(self))[index]]
+        return self._found(range(len(self))[index])
 
     def _find(self, index: int) -> Picture:
         """Open a picture, or decode it first where its files are absent or damaged."""
+        found = self._open(index)
+        if found is not None:
+            return found
+        picture = self._samples[index].picture(self._pixel_format)
+        _write(self._stems[index].with_suffix(".image.npy"), picture.image)
+        _write(self._stems[index].with_suffix(".labels.npy"), picture.labels)
+        # The files again, not the picture: what is decoded is not to stay in memory.
+        return self._open(index) or picture
+
+    def _open(self, index: int) -> Picture | None:
         sample, stem = self._samples[index], self._stems[index]
         image, labels = _opened(stem.with_suffix(".image.npy"), 3), _opened(stem.with_suffix(".labels.npy"), 2)
-        if image is not None and labels is not None and image.shape[:2] == labels.shape:
-            return Picture(image, labels, sample.class_ids, sample.drawn, sample.source)
-        picture = sample.picture(self._pixel_format)
-        _write(stem.with_suffix(".image.npy"), picture.image)
-        _write(stem.with_suffix(".labels.npy"), picture.labels)
-        return picture
+        if image is None or labels is None or image.shape[:2] != labels.shape:
+            return None
+        return Picture(image, labels, sample.class_ids, sample.drawn)
 
 
 def _opened(path: Path, dimensions: int) -> NDArray[np.uint8] | None:

@@ -76,15 +76,15 @@ def _decode(path: Path, flag: int) -> NDArray[np.generic]:
 
 def _require_whole(path: Path, encoded: bytes) -> None:
     """
-    Refuse a file that ends too early: OpenCV 4 fills what is missing with grey and says nothing, Pillow refuses.
+    Refuse a JPEG that ends too early: OpenCV 4 fills what is missing with grey and says nothing, Pillow refuses.
 
-    A JPEG is decoded at an eighth of its size for that, which reads all of it and is cheap. A format that Pillow does
-    not know is not checked; nor is a JPEG noticed that was cut and then given an end marker.
+    Pillow decodes at an eighth of the size, which reads all of the file and is cheap. Of the other formats OpenCV
+    decodes nothing that is cut. A JPEG that was cut and then given an end marker is not noticed.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged remarks beside the pixels
-            with Image.open(io.BytesIO(encoded)) as picture:
+            with Image.open(io.BytesIO(encoded), formats=["JPEG"]) as picture:
                 picture.draft("L", (1, 1))
                 picture.load()
     except UnidentifiedImageError:
