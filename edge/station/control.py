@@ -13,7 +13,6 @@ import zmq
 
 from edge.clock import Clock
 from edge.endpoints import bind
-from edge.errors import ConfigurationError
 from edge.records import VERSION
 from edge.requests import (
     AnyAnswer,
@@ -49,7 +48,6 @@ _A_SECOND = 10_000
 # much of it waits in libzmq, which has no limit.
 _AHEAD = 200
 _ALL_AHEAD = 8000
-_NUDGE = b"\0nudge"
 # Per peer; a page of a replay is 1 MiB (consumers.py), and who does not read may cost so many.
 _ANSWERS_WAITING = 64
 # A request over 64 KiB is told so; a peer that sends a part over this is cut off before it is held in memory.
@@ -98,23 +96,23 @@ class Control:
         self._triggers: OrderedDict[str, _Answered] = OrderedDict()
         self._others: OrderedDict[str, _Answered] = OrderedDict()
         self._ahead: OrderedDict[bytes, deque[list[bytes]]] = OrderedDict()
-        self.socket, self._nudging = _bound(context, endpoint)
-        self._nudged = False
+        self.socket = _bound(context, endpoint)
         self._connections = Connections(self.socket, _A_SECOND, clock)
+
+    @property
+    def waits(self) -> bool:
+        """Something was read and is not answered yet; the socket need not be readable for it."""
+        return bool(self._ahead)
 
     def receive(self) -> Asked | None:
         """
         Return the next request that is to be carried out; None when there is none, or enough was done for one call.
 
         What is malformed, of another version, or came before is answered here. Whoever calls this in a loop bounds the
-        loop: valid requests can be a flood too. The socket stays readable while something waits.
+        loop: valid requests can be a flood too.
         """
         self._read_ahead()
-        asked = self._next()
-        if self._ahead and not self._nudged:
-            self._nudging.send(b"")
-            self._nudged = True
-        return asked
+        return self._next()
 
     def answer(
         self,
@@ -146,7 +144,6 @@ class Control:
 
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
-        self._nudging.close(0)
         self.socket.close(linger_ms)
 
     def _next(self) -> Asked | None:
@@ -182,10 +179,6 @@ class Control:
 
     def _read(self) -> None:
         sender = self.socket.recv()
-        if sender == _NUDGE:
-            self.socket.recv()
-            self._nudged = False
-            return
         if self._connections.knows(sender):
             body = self.socket.recv_multipart()
         else:
@@ -260,8 +253,7 @@ def _used(request: AnyRequest) -> Unreadable:
     )
 
 
-def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
-    """Return the socket, and one that makes it readable."""
+def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
     socket = context.socket(zmq.ROUTER)
     socket.rcvhwm = 0  # Who would fill it is cut off instead: connections.py.
     socket.sndhwm = _ANSWERS_WAITING
@@ -273,14 +265,5 @@ def _bound(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
     socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-    # First, so that nobody else has its routing id.
-    nudging = context.socket(zmq.DEALER)
-    nudging.setsockopt(zmq.ROUTING_ID, _NUDGE)
-    socket.bind(f"inproc://{id(socket)}")
-    nudging.connect(f"inproc://{id(socket)}")
-    try:
-        bind(socket, "control", endpoint)
-    except ConfigurationError:
-        nudging.close(0)
-        raise
-    return socket, nudging
+    bind(socket, "control", endpoint)
+    return socket

@@ -93,6 +93,11 @@ class Desk:
             AskStatus: self._ask_status,
         }
 
+    @property
+    def waits(self) -> bool:
+        """Requests have been read that ``serve`` has not taken yet."""
+        return self._control.waits
+
     def serve(self) -> None:
         """Take the requests that have come, so many at most, and answer those whose pages were read."""
         for _ in range(_REQUESTS_A_CYCLE):

@@ -138,6 +138,7 @@ class Loop:
         """Return when something has to be done even if nothing comes."""
         condition = self._condition
         due = [
+            0 if self._desk.waits else None,
             self._reporter.due_us(),
             self._registrar.parts.next_due_us(),
             self._registrar.outbox.due_us(),

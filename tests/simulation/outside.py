@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import zmq
+
 from edge.inspector.report import Task, TrialReport
 from edge.records import Audit, MaskHeader, Status, Verdict
 from edge.requests import AnyRequest
@@ -46,6 +48,17 @@ class Publisher:
         return _NO_TOPICS
 
 
+class _Received:
+    """A part of a message, and by which way it came: none that could be cut."""
+
+    def __init__(self, part: bytes) -> None:
+        self.bytes = part
+
+    def get(self, option: int) -> int:
+        assert option == zmq.SRCFD
+        return -1
+
+
 class Router:
     """The control socket: the real Control stands on it."""
 
@@ -60,12 +73,22 @@ class Router:
     def put(self, peer: bytes, request: AnyRequest) -> None:
         self._requests.append([peer, frame_from_request(request)])
 
-    def poll(self, timeout_ms: int) -> bool:
-        return bool(self._requests)
+    def get(self, option: int) -> int:
+        assert option == zmq.EVENTS
+        return zmq.POLLIN if self._requests else 0
 
-    def recv_multipart(self) -> list[bytes]:
+    def getsockopt_string(self, option: int) -> str:
+        assert option == zmq.LAST_ENDPOINT
+        return "tcp://127.0.0.1:1"
+
+    def recv(self) -> bytes:
+        """Return the sender; what it sent is next."""
         self._world.step()
-        return self._requests.popleft()
+        return self._requests[0][0]
+
+    def recv_multipart(self, copy: bool = True) -> list[Any]:
+        _, *body = self._requests.popleft()
+        return body if copy else [_Received(part) for part in body]
 
     def send_multipart(self, frames: Sequence[bytes], flags: int = 0) -> None:
         self._world.step()

@@ -136,6 +136,10 @@ class FakeControl:
         self.remembered: dict[str, AnyAnswer] = {}
         self.renewals: dict[str, Callable[[], AnyAnswer] | None] = {}
 
+    @property
+    def waits(self) -> bool:
+        return bool(self.waiting)
+
     def receive(self) -> Asked | None:
         return self.waiting.popleft() if self.waiting else None
 

@@ -95,7 +95,7 @@ def refused(code: Refusal) -> Refused:
 
 def taken(control: Control) -> Asked:
     """Return the next request; one that is answered by the socket itself may come before it."""
-    while control.socket.poll(PATIENCE_MS):
+    while control.waits or control.socket.poll(PATIENCE_MS):
         asked = control.receive()
         if asked is not None:
             return asked
@@ -301,13 +301,13 @@ def test_requests_in_hand_are_bounded(control: Control, connect: Connect, monkey
 
 
 def test_flood_leaves_the_loop_its_turn(control: Control, connect: Connect) -> None:
-    """One call ends after a few malformed messages however many wait, and the rest is still there to wake the loop."""
+    """One call ends after a few malformed messages however many wait, and the rest is still said to wait."""
     asker = connect()
     for _ in range(50):  # Fewer than may wait for one peer: no answer is lost.
         asker.send(b"flood")
     calls = answers = 0
     while answers < 50:
-        if control.socket.poll(0):
+        if control.waits or control.socket.poll(0):
             assert control.receive() is None
             calls += 1
         while asker.poll(0):
@@ -335,7 +335,7 @@ def test_flood_is_cut_off_and_others_are_served(control: Control, connect: Conne
         assert carried_out(control, asker, trigger("a"), triggered(1)).id == "a"
         while not told.poll(0):
             control.receive()
-    while control.socket.poll(300):
+    while control.waits or control.socket.poll(300):
         assert control.receive() is None
     clock.us += 1_000_000
     hostile.send(frame_from_request(trigger("b")))
@@ -381,7 +381,7 @@ hostile = connected(b"")
 hostile.sendall((hello * 5 + ping) * 300)
 control.socket.poll(10_000)
 hostile.close()
-while control.socket.poll(300):
+while control.waits or control.socket.poll(300):
     control.receive()
 """
 
