@@ -10,7 +10,7 @@ import pytest
 from edge.errors import BundleError
 from edge.inspector.link import Answered, Failed
 from edge.records import Alarm, Outcome, Reason
-from edge.requests import Pause, Triggered
+from edge.requests import AskStatus, Pause, Triggered
 from edge.station.nojournal import NoJournal
 from edge.station.publisher import Topics
 from tests.support.parts import answers
@@ -315,3 +315,15 @@ def test_a_stop_does_not_wait_for_a_disk_for_ever() -> None:
     bench.loop._end()
     assert [(v.reason, v.journaled) for v in bench.publisher.verdicts] == [(Reason.STOPPED, False)]
     assert bench.publisher.statuses[-1].state == "stopped"
+
+
+def test_the_loop_does_not_sleep_on_requests_that_were_read_already() -> None:
+    """More requests than one cycle takes: the next cycle begins at once, and the one after all are answered sleeps."""
+    bench = Bench()
+    bench.ask(*(AskStatus(version=1, id=str(n)) for n in range(40)))
+    assert len(bench.control.answers) < 40
+    bench.loop.cycle()
+    assert bench.dues[-1] == 0
+    assert len(bench.control.answers) == 40
+    bench.loop.cycle()
+    assert bench.dues[-1] > bench.clock.us
