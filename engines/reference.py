@@ -105,7 +105,7 @@ def pictures_in(folder: Path, pixel_format: PixelFormat) -> list[Picture]:
     if not folder.is_dir():
         raise DataError(f"--reference = {folder}: no such folder; expected a data set or a folder of pictures")
     if is_dataset(folder):
-        samples = [sample for sample in read_dataset(folder).samples if sample.split != "train"]
+        samples = [sample for sample in read_dataset(folder, class_only=True).samples if sample.split != "train"]
         found = [
             Picture(s.image, bool(s.read(pixel_format)[1].any()))
             for s in samples[:: -(-len(samples) // LABELS_READ) or 1]

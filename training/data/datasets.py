@@ -71,8 +71,8 @@ def read_dataset(
     require_whole_groups(listing.where, samples)
     require_known_classes(listing.where, samples, listing.class_names)
     undrawn = sum(not sample.drawn for sample in samples)
-    told = [f"{undrawn} of {len(samples)} pictures carry a class and no mask"] if undrawn else []
-    notes = (*listing.notes, *told)
+    told = f"{undrawn} of {len(samples)} pictures carry a class and no mask: they teach the classifier, no segmenter"
+    notes = (*listing.notes, told) if undrawn else listing.notes
     return Dataset(folder.resolve().name, listing.class_names, samples, _digest(listing), notes)
 
 

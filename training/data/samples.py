@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -109,12 +109,3 @@ class Dataset:
         if not chosen:
             raise DataError(f"{self.name}: split '{name}' is empty; the csv's column split needs images for it")
         return chosen
-
-    def drawn(self) -> Dataset:
-        """Leave out the defective pictures of which only the class is known, and note how many."""
-        samples = tuple(sample for sample in self.samples if sample.drawn)
-        left_out = len(self.samples) - len(samples)
-        if not left_out:
-            return self
-        note = f"{left_out} of {len(self.samples)} pictures carry only a class: left out, they teach no segmenter"
-        return replace(self, samples=samples, notes=(*self.notes, note))

@@ -125,7 +125,8 @@ def test_a_network_is_trained_from_an_archive(tmp_path: Path) -> None:
     """edge-train takes the archive's root where it takes a folder of labelled pictures."""
     write(tmp_path / "archive", *(inspected(10 * hour + n, hour=hour) for hour in range(10) for n in range(2)))
     tile = (
-        "--core-height 64 --core-width 64 --halo 0 --epochs 1 --steps-per-epoch 1 --batch 2 --threads 1 --no-progress"
+        "--core-height 64 --core-width 64 --halo 0 --epochs 1 --steps-per-epoch 1 --batch 2 --threads 1 --no-progress "
+        "--strategy scratch"
     )
     flags = [*tile.split(), "--out", str(tmp_path / "run"), "--width", "2", "--depth", "1"]
     assert main(["segmenter", str(tmp_path / "archive"), "--trust-archive", *flags]) == 0

@@ -69,7 +69,8 @@ def test_a_row_may_say_that_there_is_no_mask(tmp_path: Path) -> None:
     assert (sample.drawn, sample.class_ids, sound.drawn, sound.class_ids) == (False, (1,), True, ())
     assert (sample.read("mono8")[1] == OUTSIDE).all()
     assert not sound.read("mono8")[1].any()
-    assert read_dataset(folder).notes == ("1 of 18 pictures carry a class and no mask",)
+    (note,) = read_dataset(folder).notes
+    assert note == "1 of 18 pictures carry a class and no mask: they teach the classifier, no segmenter"
 
 
 def test_a_forgotten_mask_is_an_error_unless_asked_for(tmp_path: Path) -> None:
@@ -80,14 +81,6 @@ def test_a_forgotten_mask_is_an_error_unless_asked_for(tmp_path: Path) -> None:
         read_dataset(folder)
     assert not named(folder, "dark_val_1.png", class_only=True).drawn
     assert named(folder, "dark_val_0.png", class_only=True).drawn
-
-
-def test_a_segmenter_leaves_out_what_is_not_drawn_and_says_how_many(tmp_path: Path) -> None:
-    """Only the defective picture without a mask goes."""
-    dataset = read_dataset(changed(tmp_path / "d", undrawn))
-    left = dataset.drawn()
-    assert {s.source for s in dataset.samples} - {s.source for s in left.samples} == {"bright_train_0.png"}
-    assert "1 of 18 pictures carry only a class: left out" in left.notes[-1]
 
 
 def test_pictures_that_no_row_names_are_told(tmp_path: Path) -> None:

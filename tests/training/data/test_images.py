@@ -75,7 +75,7 @@ def test_a_mask_of_16_bits_or_cut_is_refused(tmp_path: Path) -> None:
         read_mask(path)
     cv2.imwrite(str(path), square_picture(1, 3)[1])
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="mask.png: not a picture that can be decoded"):
+    with pytest.raises(DataError, match=r"mask\.png: not a picture that can be decoded"):
         read_mask(path)
 
 

@@ -45,9 +45,7 @@ def test_a_split_never_divides_a_group_and_train_comes_first(pictures: list[tupl
 
 @settings(max_examples=200)
 @given(PICTURES, st.integers(2, 6), st.integers(0, 99))
-def test_folds_never_divide_a_group_and_spread_every_class(
-    pictures: list[tuple[str, int]], k: int, seed: int
-) -> None:
+def test_folds_never_divide_a_group_and_spread_every_class(pictures: list[tuple[str, int]], k: int, seed: int) -> None:
     """Whatever the groups: each is whole, and no two folds differ by more than one in the groups of a stratum."""
     groups, strata = [group for group, _ in pictures], [class_id for _, class_id in pictures]
     stratum = strata_of_groups(groups, strata)
