@@ -144,7 +144,7 @@ def _kappa(parts: Sequence[Part], confidence: float) -> Estimate:
         wanted, found = truth[at], decided[at]
         if wanted.min() == wanted.max():
             return None
-        return float(binary_cohen_kappa(found, wanted))
+        return float(binary_cohen_kappa(found, wanted, validate_args=False))
 
     return bootstrap(kappa, [part.group for part in parts], confidence)
 
@@ -156,7 +156,8 @@ def _f1_macro(parts: Sequence[Part], class_count: int, confidence: float) -> Est
         if not len(at):
             return None
         # Classes that occur neither here nor there are left out of the mean by torchmetrics.
-        return float(multiclass_f1_score(found[at], truth[at], num_classes=class_count + 1, average="macro"))
+        score = multiclass_f1_score(found[at], truth[at], class_count + 1, average="macro", validate_args=False)
+        return float(score)
 
     return bootstrap(f1, [part.group for part in parts], confidence)
 

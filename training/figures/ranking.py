@@ -63,8 +63,8 @@ def ranking_figures(
     return RankingFigures(
         bad=sum(defective),
         sound=len(defective) - sum(defective),
-        auroc=estimate(lambda s, t: float(binary_auroc(s, t))),
-        average_precision=estimate(lambda s, t: float(binary_average_precision(s, t))),
+        auroc=estimate(lambda s, t: float(binary_auroc(s, t, validate_args=False))),
+        average_precision=estimate(lambda s, t: float(binary_average_precision(s, t, validate_args=False))),
         recall_at_false_rejects={
             f"{allowed:g}": estimate(lambda s, t, allowed=allowed: _recall_at(s, t, allowed))  # type: ignore[misc]
             for allowed in FALSE_REJECT_RATES
@@ -78,7 +78,7 @@ def _both_kinds(figure: _Figure, scores: torch.Tensor, truth: torch.Tensor) -> f
 
 
 def _recall_at(scores: torch.Tensor, truth: torch.Tensor, allowed: float) -> float:
-    recall, _ = binary_sensitivity_at_specificity(scores, truth, min_specificity=1.0 - allowed)
+    recall, _ = binary_sensitivity_at_specificity(scores, truth, min_specificity=1.0 - allowed, validate_args=False)
     return float(recall)
 
 

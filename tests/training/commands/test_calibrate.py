@@ -64,14 +64,6 @@ def test_a_calibration_is_taken_by_evaluate(run: Path, folder: Path, capsys: pyt
     assert msgspec.convert(report["decisions"], PartFigures) == read_calibration(path).test
 
 
-def test_the_same_data_give_the_same_calibration(run: Path, folder: Path, tmp_path: Path) -> None:
-    """A second run chooses the same values with the same bounds."""
-    again = tmp_path / "again.json"
-    assert main(["calibrate", str(folder), "--run", str(run), *TARGET, "--out", str(again)]) == 0
-    first, second = read_calibration(run / CALIBRATION_NAME), read_calibration(again)
-    assert (first.classes, first.test) == (second.classes, second.test)
-
-
 @pytest.fixture
 def export(run: Path, tiny_bundle: Path, tmp_path: Path) -> Export:
     """An export that would succeed."""
