@@ -57,6 +57,16 @@ def test_the_same_seed_trains_the_same_network(folder: Path, trained: Path, tmp_
     assert first.weights_sha256 == second.weights_sha256
 
 
+def test_what_is_trained_is_not_trained_again(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Resumed after its end, the command for both networks says what they reached, and leaves them as they are."""
+    before = {path: path.read_bytes() for path in trained.glob("*.*")}
+    common = [str(folder), "--out", str(trained), *TILE, *SHORT, "--augment.rotate-deg", "5", "--augment.noise", "0"]
+    more = [*CLASSIFIER, *SEGMENTER, "--crop", "32", "--learning-rate", "0.02"]
+    assert main(["both", *common, *more, "--resume"]) == 0
+    assert capsys.readouterr().err.count("best val_score") == 2
+    assert {path: path.read_bytes() for path in trained.glob("*.*")} == before
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [

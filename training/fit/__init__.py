@@ -1,1 +1,1 @@
-"""How a network is trained: loss, task, trainer."""
+"""How a network is trained: strategy, schedule, loss, steps, books, and the state to go on from."""

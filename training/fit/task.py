@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import lightning as L
 import torch
@@ -50,6 +51,7 @@ class TileTask(L.LightningModule):
         self._phase = phase
         self._terms = terms
         self._fresh = fresh
+        self._groups()  # DDP, which is set up before the optimiser, must know what does not learn
 
     def train(self, mode: bool = True) -> TileTask:
         super().train(mode)
@@ -57,8 +59,7 @@ class TileTask(L.LightningModule):
         return self
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        groups = parameter_groups(self.network, self._phase, WEIGHT_DECAY, self._fresh)
-        return torch.optim.AdamW([{**group, "peak_lr": group["lr"]} for group in groups])
+        return torch.optim.AdamW([{**group, "peak_lr": group["lr"]} for group in self._groups()])
 
     def on_train_epoch_start(self) -> None:
         self.train_losses = []
@@ -92,6 +93,9 @@ class TileTask(L.LightningModule):
             targets=batch.targets.to(device),
             bags=batch.bags.to(device),
         )
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return parameter_groups(self.network, self._phase, WEIGHT_DECAY, self._fresh)
 
     def _classifies(self) -> bool:
         return isinstance(self.network, TileClassifier)

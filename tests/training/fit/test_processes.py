@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from tests.support.fits import spec_of
 from tests.support.labelled import write_folder
 from training.data.cache import PictureStore
 from training.data.datasets import read_dataset
@@ -19,10 +20,10 @@ from training.data.windows import TileRecipe
 from training.fit.processes import from_first, gathered, is_first
 from training.fit.scores import PixelScores
 from training.main import main
-from training.networks.checkpoint import load, load_spec
+from training.networks.checkpoint import load, load_spec, network_from_spec, save
 
 COMMAND = Path(sys.executable).with_name("edge-train")
-COMMON = ["--core-height", "64", "--core-width", "64", "--halo", "0", "--strategy", "scratch", "--batch", "4"]
+COMMON = ["--core-height", "64", "--core-width", "64", "--halo", "0", "--batch", "4"]
 QUIET = ["--threads", "1", "--accelerator", "cpu", "--no-progress"]
 
 
@@ -42,7 +43,7 @@ def rows_of(out: Path, kind: str) -> list[dict[str, str]]:
 def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     """Killed within the second of four epochs and resumed: the same weights to the bit, and each epoch once."""
     data = write_folder(tmp_path / "data")
-    shape = ["--reduce", "1", "--epochs", "4", "--steps-per-epoch", "12"]
+    shape = ["--strategy", "scratch", "--reduce", "1", "--epochs", "4", "--steps-per-epoch", "12"]
     args = ["classifier", str(data), "--out", str(tmp_path / "killed"), *COMMON, *QUIET, *shape]
     with start(*args) as process:
         assert process.stderr is not None
@@ -62,20 +63,21 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """Only the first writes and speaks, and the score is that of one process on the same tiles."""
+    """Through both phases only the first writes and speaks; the score is that of one process on the same tiles."""
     data = write_folder(tmp_path / "data")
+    dataset = read_dataset(data)
+    pretrained = save(tmp_path, network_from_spec(spec_of(dataset)), spec_of(dataset))
     out = tmp_path / "out"
-    shape = ["--encoder", "plain", "--width", "4", "--depth", "2", "--epochs", "2", "--steps-per-epoch", "3"]
-    many = ["--devices", "2", "--validation-tiles", "15", "--learning-rate", "0.02"]
+    shape = ["--encoder", "plain", "--width", "2", "--depth", "2", "--epochs", "2", "--steps-per-epoch", "3"]
+    many = ["--devices", "2", "--validation-tiles", "15", "--learning-rate", "0.02", "--weights", str(pretrained)]
     with start("segmenter", str(data), "--out", str(out), *COMMON, *QUIET, *shape, *many) as process:
         assert process.stderr is not None
         said = process.stderr.read()
     assert process.returncode == 0, said
     assert said.count("epoch 1 of 2") == said.count("best val_score") == 1
     rows = rows_of(out, "segmenter")
-    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert [row["phase"] for row in rows] == ["frozen", "finetune"]
     spec, network = load(out / "segmenter.safetensors")
-    dataset = read_dataset(data)
     pictures = PictureStore(dataset.sha256, "mono8").pictures(dataset.split("val"))
     recipe = TileRecipe("mono8", spec.tile, 0, 2)
     scores = PixelScores(2)
