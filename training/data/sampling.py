@@ -72,7 +72,7 @@ class TrainingTiles:
     Args:
         pictures: of the training split.
         recipe: how tiles are cut.
-        batch_size: tiles a step; bags that are larger make the batch larger.
+        batch_size: tiles a step; bags that fill more than half of it make the batch larger.
         steps: batches an epoch.
         seed: equal seeds give equal batches.
         augmentation: how far tiles are varied.
@@ -130,6 +130,9 @@ class TrainingTiles:
         in_bags = sum(self._index.tile_counts[index] for index in bags)
         windows = [self._over_defect(rng) for _ in range(over_defects - in_bags)] if self._index.drawn else []
         if self._index.sure:
+            # A bag lies on the grid, void and all. Were no other tiles cut like that, the void would give it away.
+            beside = [window for _ in bags for window in self._on_grid(rng)]
+            windows += beside[: self._batch_size - over_defects]
             windows += [self._anywhere(rng) for _ in range(self._batch_size - in_bags - len(windows))]
         for window in windows:
             yield tile_bag(training_pixels(window, self._recipe, self._augmentation, rng), window.source, self._recipe)
@@ -154,6 +157,12 @@ class TrainingTiles:
         picture = self._pictures[self._index.sure[rng.integers(len(self._index.sure))]]
         height, width = picture.labels.shape
         return self._lay(rng, picture, int(rng.integers(height)), int(rng.integers(width)))
+
+    def _on_grid(self, rng: np.random.Generator) -> list[Window]:
+        """Cut the whole grid of a picture, in any order."""
+        picture = self._pictures[self._index.sure[rng.integers(len(self._index.sure))]]
+        cores = rng.permutation(grid_cores(picture, self._recipe.tile)).tolist()
+        return [window_at(picture, top, left, self._recipe.tile, self._recipe.pad_value) for top, left in cores]
 
     def _lay(self, rng: np.random.Generator, picture: Picture, y: int, x: int) -> Window:
         """Lay a tile so that its core holds (y, x): on the grid, or anywhere else."""

@@ -55,7 +55,7 @@ def test_a_bag_is_the_whole_picture_and_says_its_class() -> None:
             assert (batch.bags == bag).sum() == hidden[batch.bags == bag].sum() == BAG
             assert batch.targets[bag].tolist() == [ABSENT, PRESENT]
         assert (batch.targets[batch.bags[~hidden]] == ABSENT).all()
-        assert len(batch.pixels) == 16
+        assert len(batch.pixels) == max(16, hidden.sum() + 8)
 
 
 def test_a_bag_is_varied_and_its_rim_is_not() -> None:
@@ -65,6 +65,17 @@ def test_a_bag_is_varied_and_its_rim_is_not() -> None:
     assert tiles.shape[1:] == (BAG, 1, 56, 56)
     assert tiles.flatten(1).mean(dim=1).std() > 3.0
     assert ((tiles == RECIPE.pad_value).flatten(1).sum(dim=1) >= 4 * 138).all()
+
+
+def test_the_void_of_a_grid_does_not_give_a_bag_away() -> None:
+    """Beside a bag lie tiles of a sound picture's grid: tiles that are mostly void are not all in bags."""
+    batches = training([*(drawn(0, s) for s in range(4)), undrawn(1, 5)])
+    with_bag = [batch for batch in batches if len(batch.targets) < len(batch.pixels)]
+    hidden = torch.cat([(batch.labels == OUTSIDE).flatten(1).all(dim=1) for batch in with_bag])
+    pixels = torch.cat([batch.pixels for batch in with_bag])
+    mostly_void = (pixels == RECIPE.pad_value).flatten(1).float().mean(dim=1) > 0.3
+    assert mostly_void[hidden].sum() == hidden.sum() // 3
+    assert mostly_void[~hidden].sum() >= len(with_bag)
 
 
 def test_bags_get_their_share_of_the_tiles_over_defects() -> None:
