@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +34,38 @@ def class_colour(class_id: int) -> Colour:
     return COLOURS[(class_id - 1) % len(COLOURS)]
 
 
+@dataclass(frozen=True)
+class Layer:
+    """(h, w) pixels to draw around in one colour (RGB), *gap_px* off them [px of the drawing]."""
+
+    mask: NDArray[np.bool_]
+    colour: Colour
+    gap_px: int = 3
+
+
 def outlined(image: NDArray[np.uint8], labels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """
-    Fit a picture into a cell and draw around what is labelled.
+    Fit a picture into a cell and draw around what is labelled, each class in its colour.
 
     Args:
         image: (h, w, C) pixels as captured, C = 1 or 3 (BGR).
         labels: (h, w) labels; OUTSIDE is not drawn.
+        height, width: of the cell [px].
+
+    Returns:
+        As drawn().
+    """
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:OUTSIDE]).tolist()
+    return drawn(image, [Layer(labels == k, class_colour(k)) for k in present if k], height, width)
+
+
+def drawn(image: NDArray[np.uint8], layers: Sequence[Layer], height: int, width: int) -> NDArray[np.uint8]:
+    """
+    Fit a picture into a cell and draw around the pixels of each layer, the last one on top.
+
+    Args:
+        image: (h, w, C) pixels as captured, C = 1 or 3 (BGR).
+        layers: what to draw around.
         height, width: of the cell [px]; small pictures are enlarged at most MOST_ENLARGED times.
 
     Returns:
@@ -47,10 +75,9 @@ def outlined(image: NDArray[np.uint8], labels: NDArray[np.uint8], height: int, w
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     mode = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_NEAREST
     shown = cv2.resize(_rgb(image), size, interpolation=mode).astype(np.uint8, copy=False)
-    for class_id in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:OUTSIDE]).tolist():
-        if class_id:
-            covered = cv2.resize((labels == class_id).astype(np.float32), size, interpolation=mode) > 0.0
-            _draw(shown, covered.astype(np.uint8), class_colour(class_id))
+    for layer in layers:
+        covered = cv2.resize(layer.mask.astype(np.float32), size, interpolation=mode) > 0.0
+        _draw(shown, covered.astype(np.uint8), layer)
     return shown
 
 
@@ -87,9 +114,10 @@ def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.cvtColor(np.ascontiguousarray(image), code).astype(np.uint8, copy=False)
 
 
-def _draw(shown: NDArray[np.uint8], covered: NDArray[np.uint8], colour: Colour) -> None:
+def _draw(shown: NDArray[np.uint8], covered: NDArray[np.uint8], layer: Layer) -> None:
     # Some pixels off, so that the line runs around a thin defect and does not hide it.
-    wider = cv2.dilate(covered, np.ones((7, 7), np.uint8))
+    side = 2 * layer.gap_px + 1
+    wider = cv2.dilate(covered, np.ones((side, side), np.uint8))
     contours, _ = cv2.findContours(wider, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(shown, contours, -1, (0, 0, 0), 4)
-    cv2.drawContours(shown, contours, -1, colour, 2)
+    cv2.drawContours(shown, contours, -1, layer.colour, 2)

@@ -1,4 +1,4 @@
-"""Frames as a person wants to see them: truth and answer outlined, and small defects enlarged beside the whole."""
+"""Frames as a person wants to see them: truth and answer outlined, small defects enlarged, scores on their tiles."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# BGR, of Okabe and Ito's palette.
-TRUTH = (178, 114, 0)
-ANSWER = (0, 94, 213)
-LEGEND = "blue: truth, orange: answer"
-_WHOLE_PX = 440
-_ZOOM_PX = 280
-_MARGIN_PX = 12
-# Full colour resolution: thin coloured lines would fade otherwise.
-_ENCODING = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-_SMALL = 0.3
-"""A marked box whose longer side is below this share of the frame is enlarged."""
+from edge.tiles import Grid
+from training.data.outline import Colour, Layer, beside, close_up, drawn
+from training.data.windows import OUTSIDE
+
+# RGB, of Okabe and Ito's palette: told apart in the common forms of colour blindness.
+TRUTH: Colour = (86, 180, 233)
+ANSWER: Colour = (230, 120, 0)
+LEGEND = "blue: what is labelled; orange: what was found"
+TILE_LEGEND = "blue: what is labelled; orange: tiles that reach the gate, yellow: the highest score below it"
+BELOW_GATE: Colour = (240, 228, 66)
+_WIDTH_PX, _HEIGHT_PX, _ZOOM_PX = 440, 330, 220
+_SMALL = 0.4
+"""A close-up whose sides are below this share of the picture's is shown beside it."""
+_WIDE = 1.7
+"""A picture that is so many times as wide as high has its close-up below."""
+_ENCODING = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+"""Full colour resolution: thin coloured lines would fade otherwise."""
 
 
 def outlined(image: NDArray[np.uint8], truth: NDArray[np.uint8], answer: NDArray[np.uint8]) -> bytes:
@@ -24,70 +30,76 @@ def outlined(image: NDArray[np.uint8], truth: NDArray[np.uint8], answer: NDArray
     Draw what is there and what was found.
 
     Args:
-        image: (h, w) or (h, w, 1 or 3) uint8.
+        image: (h, w, 1 or 3) uint8.
         truth, answer: (h, w) uint8 labels; 0 and 255 (void) are not drawn.
 
     Returns:
-        A JPEG, at most 440 px wide, with the enlarged place beside it if what is marked is small.
+        A JPEG, some 440 px wide, with the largest region enlarged beside or below it if that is small.
     """
-    colour = _bgr(image)
-    layers = [(_marked(truth), TRUTH), (_marked(answer), ANSWER)]
-    whole = _drawn(colour, layers, (0, 0, *image.shape[1::-1]), _WHOLE_PX)
-    box = _box(np.logical_or(*(mask for mask, _ in layers)))
-    if box is not None and max(box[2] / image.shape[1], box[3] / image.shape[0]) < _SMALL:
-        whole = _beside(whole, _drawn(colour, layers, _square(box, image.shape), _ZOOM_PX))
-    return cv2.imencode(".jpg", whole, _ENCODING)[1].tobytes()
+    layers = [Layer(_marked(truth), TRUTH, 6), Layer(_marked(answer), ANSWER, 2)]
+    return _jpeg(_with_close_up(image, layers, next((m.mask for m in layers if m.mask.any()), None)))
 
 
-Rectangle = tuple[int, int, int, int]
-"""left, top, width, height [px]"""
+def with_scores(
+    image: NDArray[np.uint8], truth: NDArray[np.uint8], grid: Grid, scores: NDArray[np.float32], gate: float
+) -> bytes:
+    """
+    Draw what is there, and the tiles a classifier holds for suspicious.
+
+    Args:
+        image: (h, w, 1 or 3) uint8.
+        truth: (h, w) uint8 labels; 0 and 255 (void) are not drawn.
+        grid: of the picture.
+        scores: (T,) highest probability of any class in each tile.
+        gate: from which on a tile is suspicious.
+
+    Returns:
+        A JPEG, some 440 px wide: the tiles over the gate, or the highest one, framed with their scores.
+    """
+    layer = Layer(_marked(truth), TRUTH)
+    whole = drawn(image, [layer], _HEIGHT_PX, _WIDTH_PX)
+    scale = whole.shape[1] / image.shape[1]
+    for tile in np.flatnonzero(scores >= gate).tolist() or [int(scores.argmax())]:
+        _frame(whole, grid, tile, scale, f"{scores[tile]:.2f}", ANSWER if scores[tile] >= gate else BELOW_GATE)
+    return _jpeg(_with_close_up(image, [layer], layer.mask if layer.mask.any() else None, whole))
 
 
-def _drawn(
-    colour: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], tuple[int, int, int]]], cut: Rectangle, width: int
+def _with_close_up(
+    image: NDArray[np.uint8],
+    layers: list[Layer],
+    target: NDArray[np.bool_] | None,
+    whole: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Cut, scale to *width* and outline: after scaling, so that lines stay a pixel wide."""
-    left, top, w, h = cut
-    near = (slice(top, top + h), slice(left, left + w))
-    size = (width, max(1, round(h * width / w)))
-    shrinks = width < w
-    scaled = cv2.resize(colour[near], size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    for mask, line in layers:
-        scaled_mask = cv2.resize(mask[near].astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)
-        contours, _ = cv2.findContours(np.asarray(scaled_mask > 0, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(scaled, contours, -1, line, 1, cv2.LINE_AA)
-    return np.asarray(scaled, np.uint8)
+    """Return the whole picture (drawn here if it is not given), and its close-up of *target* if that is small."""
+    whole = drawn(image, layers, _HEIGHT_PX, _WIDTH_PX) if whole is None else whole
+    if target is None:
+        return whole
+    height, width = target.shape
+    rows, columns = near = close_up(target.astype(np.uint8), 1)
+    if max((rows.stop - rows.start) / height, (columns.stop - columns.start) / width) > _SMALL:
+        return whole
+    cut = [Layer(layer.mask[near], layer.colour, layer.gap_px) for layer in layers]
+    zoom = drawn(image[near], cut, _ZOOM_PX, _ZOOM_PX)
+    if width < _WIDE * height:
+        return beside([whole, zoom])
+    turned = [np.ascontiguousarray(cell.transpose(1, 0, 2)) for cell in (whole, zoom)]
+    return np.ascontiguousarray(beside(turned).transpose(1, 0, 2))
 
 
-def _beside(whole: NDArray[np.uint8], zoom: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put both side by side on grey."""
-    height = max(len(whole), len(zoom))
-    canvas = np.full((height, whole.shape[1] + 4 + zoom.shape[1], 3), 128, np.uint8)
-    canvas[: len(whole), : whole.shape[1]] = whole
-    canvas[: len(zoom), whole.shape[1] + 4 :] = zoom
-    return canvas
+def _frame(whole: NDArray[np.uint8], grid: Grid, tile: int, scale: float, text: str, colour: Colour) -> None:
+    top, left = grid.core(tile)
+    bottom = min(round((top + grid.tile.core_height) * scale), whole.shape[0]) - 2
+    right = min(round((left + grid.tile.core_width) * scale), whole.shape[1]) - 2
+    first = (round(left * scale) + 1, round(top * scale) + 1)
+    at = (first[0] + 4, min(first[1] + 16, bottom))
+    for shade, thickness in (((0, 0, 0), 3), (colour, 1)):
+        cv2.rectangle(whole, first, (right, bottom), shade, thickness)
+        cv2.putText(whole, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, shade, thickness, cv2.LINE_AA)
 
 
 def _marked(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return (labels > 0) & (labels < 255)
+    return (labels > 0) & (labels < OUTSIDE)
 
 
-def _box(mask: NDArray[np.bool_]) -> Rectangle | None:
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return (left, top, width, height) if width else None
-
-
-def _square(box: Rectangle, shape: tuple[int, ...]) -> Rectangle:
-    """Widen a box to a square with a margin, inside the picture as far as it goes."""
-    left, top, width, height = box
-    side = max(width, height, 4 * _MARGIN_PX) + 2 * _MARGIN_PX
-    side_x, side_y = min(side, shape[1]), min(side, shape[0])
-    x = int(np.clip(left + width // 2 - side_x // 2, 0, shape[1] - side_x))
-    y = int(np.clip(top + height // 2 - side_y // 2, 0, shape[0] - side_y))
-    return x, y, side_x, side_y
-
-
-def _bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image.ndim == 2 or image.shape[2] == 1:
-        return np.asarray(cv2.cvtColor(image.reshape(image.shape[:2]), cv2.COLOR_GRAY2BGR), np.uint8)
-    return image
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _ENCODING)[1].tobytes()
