@@ -22,7 +22,7 @@ from edge.inspector.cascade import Cascade, Overload
 from edge.records import Outcome
 from edge.rules import NO_FINDINGS, Findings, Recipe
 from edge.tiles import Canvas, Grid, labels_from_planes
-from engines.contract import CHANNELS, CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES
+from engines.contract import CHANNELS, CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, TileShape
 from training.networks.checkpoint import CheckpointSpec, Kind, load
 
 TILES_PER_CALL = 8
@@ -84,19 +84,30 @@ class TrainedNetworks:
     def class_names(self) -> tuple[str, ...]:
         return self.spec.class_names
 
-    @torch.inference_mode()
     def scores(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, h, w, C) -> (n, K) probability of each class in each tile."""
-        scores: NDArray[np.float32] = self._classifier(_pixels(tiles)).sigmoid().numpy()
-        return scores
+        """Return what scores_of() does, of the classifier."""
+        return scores_of(self._classifier, tiles)
 
-    @torch.inference_mode()
     def planes(self, tiles: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(n, h, w, C) -> (n, K, ch, cw) probability of each class in the cores, and (n,) health."""
-        tile = self.spec.tile
-        logits = self._segmenter(_pixels(tiles))  # (n, K + 1, h, w)
-        cores = logits[:, :, tile.halo : tile.halo + tile.core_height, tile.halo : tile.halo + tile.core_width]
-        return cores.softmax(dim=1)[:, 1:].numpy(), logits.sum(dim=(1, 2, 3)).numpy()
+        """Return what planes_of() does, of the segmenter."""
+        return planes_of(self._segmenter, tiles, self.spec.tile)
+
+
+@torch.inference_mode()
+def scores_of(classifier: nn.Module, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, h, w, C) -> (n, K) probability of each class in each tile."""
+    scores: NDArray[np.float32] = classifier(_pixels(tiles)).sigmoid().numpy()
+    return scores
+
+
+@torch.inference_mode()
+def planes_of(
+    segmenter: nn.Module, tiles: NDArray[np.uint8], tile: TileShape
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n, h, w, C) -> (n, K, ch, cw) probability of each class in the cores, and (n,) health."""
+    logits = segmenter(_pixels(tiles))  # (n, K + 1, h, w)
+    cores = logits[:, :, tile.halo : tile.halo + tile.core_height, tile.halo : tile.halo + tile.core_width]
+    return cores.softmax(dim=1)[:, 1:].numpy(), logits.sum(dim=(1, 2, 3)).numpy()
 
 
 class TorchEngine:

@@ -28,6 +28,13 @@ def pooled_dice(common: NDArray[np.int64], total: NDArray[np.int64]) -> list[flo
     return [2.0 * int(c) / int(t) if t else None for c, t in zip(common, total, strict=True)]
 
 
+def mark_dice(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> float | None:
+    """Return Dice of all that is labelled against all that is marked, whatever the class; None where nothing is."""
+    truth, marked = expected > 0, found > 0
+    total = np.count_nonzero(truth) + np.count_nonzero(marked)
+    return 2.0 * np.count_nonzero(truth & marked) / total if truth.any() else None
+
+
 def ranking(scores: Sequence[float], defective: Sequence[bool]) -> tuple[float | None, float | None]:
     """
     Return (AUROC, average precision) of images ranked by score; None for both if one kind is missing.

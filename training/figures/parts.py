@@ -37,6 +37,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """The class that most marked pixels have; 0 = nothing is marked."""
     score: float
     """The classifier's highest probability over all tiles and classes."""
+    dice: float | None = None
+    """Of all that is labelled against all that is marked, whatever the class; None: sound, not drawn, or UNKNOWN."""
 
 
 class Shipped(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ def part_figures(parts: Sequence[Part], class_names: Sequence[str], bad_share: f
         effectiveness=sum(right) / len(parts),
         kappa=_kappa(parts, confidence),
         f1_macro=_f1_macro(answered, len(class_names), confidence),
-        confusion=_confusion(answered, len(class_names)),
+        confusion=confusion(answered, len(class_names)),
         shipped=shipped(escapes, overkill, bad_share),
     )
 
@@ -162,7 +164,8 @@ def _f1_macro(parts: Sequence[Part], class_count: int, confidence: float) -> Est
     return bootstrap(f1, [part.group for part in parts], confidence)
 
 
-def _confusion(parts: Sequence[Part], class_count: int) -> tuple[tuple[int, ...], ...]:
+def confusion(parts: Sequence[Part], class_count: int) -> tuple[tuple[int, ...], ...]:
+    """Count parts that got an answer: row = true class, column = found class, both from 0 = sound."""
     truth, found = _classes(parts)
     counts = multiclass_confusion_matrix(found, truth, num_classes=class_count + 1)
     return tuple(tuple(row) for row in counts.tolist())

@@ -15,6 +15,7 @@ from training.data.splits import Split
 from training.data.windows import Picture
 from training.figures.intervals import CONFIDENCE, Estimate
 from training.figures.masks import MaskCounts, MaskFigures
+from training.figures.metrics import mark_dice
 from training.figures.parts import Part, PartFigures, part_figures
 from training.figures.ranking import RankingFigures, ranking_figures
 from training.figures.regions import RegionCounts, RegionFigures
@@ -84,6 +85,7 @@ class Tally:
 
     def add(self, sample: Sample, picture: Picture, found: Found) -> None:
         """Count one picture; of one that is not drawn only the decision and the score are judged."""
+        masks = picture.drawn and found.outcome is not Outcome.UNKNOWN
         self._parts.append(
             Part(
                 source=sample.source,
@@ -92,9 +94,10 @@ class Tally:
                 outcome=found.outcome,
                 found_id=largest_class(found.labels),
                 score=found.score,
+                dice=mark_dice(picture.labels, found.labels) if masks else None,
             )
         )
-        if picture.drawn and found.outcome is not Outcome.UNKNOWN:
+        if masks:
             self._masks.add(picture.labels, found.labels, sample.group)
             self._regions.add(picture.labels, found.labels, sample.group, passed=found.outcome is Outcome.PASS)
 

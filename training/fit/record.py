@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from torch import Tensor
 
+from edge.errors import DataError
 from training.networks.checkpoint import replace_together
 
 
@@ -87,6 +89,22 @@ def epochs_without_gain(rows: Sequence[Row], phase: str) -> int:
     """Return how many epochs the best one of a phase is past."""
     scores = [row.val_score for row in rows if row.phase == phase]
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+
+def read_rows(path: Path) -> list[Row]:
+    """
+    Read what write_rows() wrote.
+
+    Raises:
+        DataError: there is no such file, or it is another one.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return msgspec.convert(list(csv.DictReader(file)), list[Row], strict=False)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; a training writes it beside its state") from error
+    except (msgspec.ValidationError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not the epochs of a training: {error}; train again") from error
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.figures.metrics import overlaps, pooled_dice, ranking
+from training.figures.metrics import mark_dice, overlaps, pooled_dice, ranking
 
 
 def test_ranking_of_pictures() -> None:
@@ -23,3 +23,11 @@ def test_overlaps_and_pooled_dice() -> None:
     common, wanted, marked = overlaps(expected, found, 3)
     assert (common.tolist(), wanted.tolist(), marked.tolist()) == ([1, 1, 0], [2, 1, 0], [1, 3, 0])
     assert pooled_dice(common, wanted + marked) == [2 / 3, 2 / 4, None]
+
+
+def test_dice_of_all_marks_asks_for_no_class() -> None:
+    """Half of a defect marked as another class is 2/3; a sound picture has none, whatever is marked in it."""
+    truth, found = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    assert mark_dice(truth, found + 1) is None
+    truth[0], found[0, :2] = 1, 2
+    assert mark_dice(truth, found) == pytest.approx(2 / 3)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from training.fit.record import Record, Row, epochs_without_gain, record_from_tree, write_rows
+from edge.errors import DataError
+from training.fit.record import Record, Row, epochs_without_gain, read_rows, record_from_tree, write_rows
 from training.fit.state import read_state, write_state
 
 
@@ -56,3 +59,21 @@ def test_a_table_is_written_anew(tmp_path: Path) -> None:
     header, line = path.read_text().splitlines()
     assert header == "epoch,phase,loss,val_loss,val_score,learning_rate,elapsed_s,step_ms,waiting_share"
     assert line == "0,scratch,0.333333,0.5,0.5,0.001,10.0,200.0,0.01"
+
+
+def test_a_table_is_read_back(tmp_path: Path) -> None:
+    """The rows come back, to six digits and without a number where there was none; any other file is refused."""
+    path = tmp_path / "metrics.csv"
+    rows = [row(0, 0.5, "frozen"), row(1, 0.25)]
+    write_rows(path, rows)
+    assert [(back.epoch, back.phase, back.val_score) for back in read_rows(path)] == [
+        (0, "frozen", 0.5),
+        (1, "scratch", 0.25),
+    ]
+    write_rows(path, [replace(row(0, 0.5), val_loss=math.nan)])
+    assert math.isnan(read_rows(path)[0].val_loss)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="not the epochs of a training"):
+        read_rows(path)
+    with pytest.raises(DataError, match="No such file"):
+        read_rows(tmp_path / "none.csv")
