@@ -48,6 +48,7 @@ SECTIONS: dict[str, Section] = {
     "fuzz": Section(minutes=8),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
+    "folds": Section(minutes=70, usual=False),
 }
 
 

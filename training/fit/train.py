@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,9 @@ class Outcome:
     is_first: bool
 
 
-def train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> Outcome:
+def train(
+    dataset: Dataset, spec: CheckpointSpec, run: Run, build: Callable[[CheckpointSpec], Network] = network_from_spec
+) -> Outcome:
     """
     Train one network on the train split and keep the epoch that is best on the val split.
 
@@ -49,6 +51,7 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> Outcome:
         dataset: its splits train and val are used, test is not touched.
         spec: the network; what it is made with is filled in here.
         run: how long, how fast, where to.
+        build: makes the network; another than ours can be trained in the very same way, to compare the two.
 
     Returns:
         The best checkpoint. Files: <out>/<kind>.safetensors and .json; metrics.csv and state.safetensors in <kind>/.
@@ -65,7 +68,7 @@ def train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> Outcome:
     if run.threads is not None:
         torch.set_num_threads(run.threads)
     torch.manual_seed(run.seed)
-    network = network_from_spec(spec)
+    network = build(spec)
     with _disk_errors(run.out), _quiet_lightning():
         record = _begin(network, spec, run)
         watch.add(record.rows[-1].elapsed_s if record.rows else 0.0)
