@@ -32,7 +32,7 @@ def mark_dice(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> float | 
     """Return Dice of all that is labelled against all that is marked, whatever the class; None where nothing is."""
     truth, marked = expected > 0, found > 0
     total = np.count_nonzero(truth) + np.count_nonzero(marked)
-    return 2.0 * np.count_nonzero(truth & marked) / total if truth.any() else None
+    return float(2.0 * np.count_nonzero(truth & marked) / total) if truth.any() else None
 
 
 def ranking(scores: Sequence[float], defective: Sequence[bool]) -> tuple[float | None, float | None]:
