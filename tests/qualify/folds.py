@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from torchmetrics.functional.classification import multiclass_f1_score
 
 from tests.qualify.fits import Fit, figures_of
 from tests.qualify.report import table
@@ -137,6 +136,8 @@ def _mean_over_classes(values: Sequence[dict[int, float]], class_count: int) -> 
 
 
 def _macro_f1(said: Sequence[Judged], class_count: int) -> float:
+    from torchmetrics.functional.classification import multiclass_f1_score  # after ``training``: see tests.peers.unet
+
     found, truth = (torch.tensor([getattr(one, name) for one in said]) for name in ("found_id", "class_id"))
     return float(multiclass_f1_score(found, truth, num_classes=class_count + 1, average="macro"))
 
