@@ -19,7 +19,7 @@ CALIBRATION_NAME = "calibration.json"
 
 
 class Calibration(Record, frozen=True):
-    """What ``edge-train calibrate`` writes and ``edge-engine export`` takes; field by field in docs/training.md."""
+    """What ``edge-train calibrate`` writes and ``edge-engine export`` takes; field by field in docs/calibration.md."""
 
     schema: Literal[1]
     dataset: str

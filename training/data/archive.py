@@ -60,7 +60,7 @@ def list_archive(folder: Path, *, trust: bool, on_fault: OnFault = refuse) -> Li
     labelled = [found for of_part in parts for found in of_part]
     if not labelled:
         raise DataError(
-            f"{folder}: no part of this archive counts: none has a {REVIEW}; see docs/training.md, or --trust-archive"
+            f"{folder}: no part of this archive counts: none has a {REVIEW}; see docs/data.md, or --trust-archive"
         )
     class_names = labelled[0].class_names
     for found in labelled:

@@ -126,7 +126,7 @@ def _labels_paths(folder: Path, labels_file: str | None) -> list[Path]:
         raise DataError(f"{folder}: {len(found)} json files, {found[0].name} first; name one with --labels-file")
     found = found or (split_files(folder) if labels_file is None else [])
     if not found:
-        raise DataError(f"{folder}: has no {labels_file or LAYOUTS}; see docs/training.md")
+        raise DataError(f"{folder}: has no {labels_file or LAYOUTS}; see docs/data.md")
     return found
 
 

@@ -1,7 +1,7 @@
 """
 Pictures that show the same thing: the same bytes, the same picture changed a little, or the same place once more.
 
-Thresholds were chosen on real sets, see docs/training.md. A pair is near if the hashes are close and the fine detail
+Thresholds were chosen on real sets, see docs/data.md. A pair is near if the hashes are close and the fine detail
 agrees over the picture: its patches correlate, all but the worst quarter. Where one picture is near to those of many
 groups, all parts lie in one fixture and look alike, and only a pair that agrees in the finest detail counts.
 """

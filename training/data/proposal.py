@@ -44,7 +44,7 @@ def write_split(path: Path, label_file: Path, assignments: Mapping[str, Assignme
     if not rows or any(column not in rows[0] for column in REQUIRED_COLUMNS):
         raise ConfigurationError(
             f"--write-split {path}: {label_file} has no place for a split; only labels.csv of the folder layout and "
-            f"{GROUPS} of COCO have: see docs/training.md"
+            f"{GROUPS} of COCO have: see docs/data.md"
         )
     lost = [row["image"] for row in rows if row["image"] not in assignments]
     if lost:
