@@ -16,7 +16,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -u -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint qualify bench demo-bundle settings-doc clean distclean
+.PHONY: help demo test lint qualify qualify-training bench demo-bundle settings-doc clean distclean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ lint: $(VENV)/.installed-dev ## the static part of make test
 qualify: $(VENV)/.installed-dev ## the long tests, an hour and a half, resumable; SECTIONS="witness soak" AGAIN=1
 	@$(BIN)/python -m tests.qualify $(SECTIONS) $(if $(AGAIN),--again)
 	@$(if $(SECTIONS),,$(BIN)/python -m pytest -m slow)
+
+qualify-training: $(VENV)/.installed-dev ## the figures of training, some hours, resumable; needs ../shared/data; SCALE=10 AGAIN=1
+	@$(BIN)/python -m tests.qualify folds transfer pitting cost --scale $(or $(SCALE),1) $(if $(AGAIN),--again)
 
 bench: $(VENV)/.installed-base ## stage times of the demo's stream on this machine
 	@$(BIN)/edge-bench

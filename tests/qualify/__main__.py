@@ -49,13 +49,18 @@ SECTIONS: dict[str, Section] = {
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
     "folds": Section(minutes=70, usual=False),
+    "transfer": Section(minutes=25, usual=False),
+    "pitting": Section(minutes=15, usual=False),
+    "cost": Section(minutes=5, usual=False),
 }
 
 
 class Qualify(BaseModel):
     """Run the long tests and print their tables."""
 
-    sections: CliPositionalArg[list[str]] = Field([], description=f"of {', '.join(SECTIONS)}; none = all but day")
+    sections: CliPositionalArg[list[str]] = Field(
+        [], description=f"of {', '.join(SECTIONS)}; none = all but day and those of training"
+    )
     again: bool = Field(False, description="run also what has its result already")
     scale: float = Field(1.0, gt=0, le=10, description="of everything that can be counted or timed; 0.02 = a try")
     out: Path = Field(Path(".cache/qualify"), description="folder of the results")

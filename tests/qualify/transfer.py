@@ -2,13 +2,13 @@
 Does what was learned on one surface help on another, and with how few parts? A classifier of defect against sound.
 
 Pretrained on magnetic_tile (all its classes as one), transferred to the pitting of bsdata_mini with 10, 25, 50 and
-100 % of the training groups. Each of three rounds has another fold and another seed, so that every picture is judged once by
-each strategy at each share. Transfer from ImageNet is not measured: its weights cannot be had here.
+100 % of the training groups. Each of three rounds has another fold and another seed, so that every picture is judged
+once by each strategy at each share. Transfer from ImageNet is not measured: its weights cannot be had here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.contract import TileShape
+from engines.contract import PixelFormat, TileShape
 from tests.qualify.fits import Fit, figures_of
 from tests.qualify.report import table
 from tests.qualify.segmenting import DATA, training
@@ -101,6 +101,8 @@ def fit(
     share: float = 1.0,
     number: int | None = None,
     weights: str = "",
+    format: PixelFormat = "mono8",
+    reduce: int = 2,
 ) -> dict[str, Any]:
     """
     Train one classifier; on the source where no round is named, else on a share of the target's training groups.
@@ -112,6 +114,7 @@ def fit(
         share: of the target's training groups, 0..1.
         number: of the round.
         weights: checkpoint of the source.
+        format, reduce: of the network.
     """
     dataset = binary(read_dataset(DATA / (SOURCE if number is None else TARGET)))
     if number is not None:
@@ -128,7 +131,7 @@ def fit(
         weights=weights if needs_weights(strategy) else None,
         seed=number or 0,
     )
-    outcome = train(dataset, _spec(dataset), run)
+    outcome = train(dataset, _spec(dataset, format, reduce), run)
     return {
         "scored": [] if number is None else msgspec.to_builtins(_scored(dataset, outcome.path)),
         "groups": len({sample.group for sample in dataset.split("train")}),
@@ -174,10 +177,10 @@ def _groups(samples: Sequence[Sample]) -> tuple[list[str], list[int]]:
     return [sample.group for sample in samples], [max(sample.class_ids, default=0) for sample in samples]
 
 
-def _spec(dataset: Dataset) -> CheckpointSpec:
+def _spec(dataset: Dataset, format_: PixelFormat, reduce: int) -> CheckpointSpec:
     return CheckpointSpec(
         kind="classifier",
-        format="mono8",
+        format=format_,
         tile=_TILE,
         pad_value=0,
         class_names=dataset.class_names,
@@ -185,7 +188,7 @@ def _spec(dataset: Dataset) -> CheckpointSpec:
         dataset_sha256=dataset.sha256,
         made_with={},
         backbone="test_resnet",
-        reduce=2,
+        reduce=reduce,
     )
 
 
@@ -209,8 +212,8 @@ def _show(by_way: Figures) -> None:
     for share in SHARES:
         of_share = [by_way[strategy, share] for strategy in STRATEGIES]
         groups = "/".join(str(one["groups"]) for one in of_share[0])
-        rows.append((f"{100 * share:g} %", groups, *(_text(_auroc(rounds)) for rounds in of_share)))
-        differences.append((f"{100 * share:g} %", *(_text(_gain(rounds, of_share[0]), "+") for rounds in of_share[1:])))
+        rows.append((f"{100 * share:g} %", groups, *(text(_auroc(rounds)) for rounds in of_share)))
+        differences.append((f"{100 * share:g} %", *(text(_gain(rounds, of_share[0]), "+") for rounds in of_share[1:])))
     table(
         f"Image AUROC on {TARGET}, mean of {ROUNDS} rounds (95 % interval by group)",
         ("share", "training groups", *STRATEGIES),
@@ -225,39 +228,46 @@ def _show(by_way: Figures) -> None:
 
 
 def _auroc(rounds: Sequence[dict[str, Any]]) -> Estimate:
-    scored = _joined(rounds)
-    return bootstrap(lambda at: _mean_auroc([scored[i] for i in at]), [one.group for _, one in scored])
+    scored = joined(rounds)
+    return bootstrap(lambda at: mean_over_rounds(auroc, [scored[i] for i in at]), [one.group for _, one in scored])
 
 
 def _gain(rounds: Sequence[dict[str, Any]], scratch: Sequence[dict[str, Any]]) -> Estimate:
-    ours, theirs = _joined(rounds), _joined(scratch)
+    ours, theirs = joined(rounds), joined(scratch)
 
     def gain(at: NDArray[np.int64]) -> float | None:
-        one, other = _mean_auroc([ours[i] for i in at]), _mean_auroc([theirs[i] for i in at])
+        one, other = mean_over_rounds(auroc, [ours[i] for i in at]), mean_over_rounds(auroc, [theirs[i] for i in at])
         return None if one is None or other is None else one - other
 
     return bootstrap(gain, [one.group for _, one in ours])
 
 
-def _joined(rounds: Sequence[dict[str, Any]]) -> list[tuple[int, Scored]]:
+def joined(rounds: Sequence[dict[str, Any]]) -> list[tuple[int, Scored]]:
     every = [(number, msgspec.convert(one, Scored)) for number, of in enumerate(rounds) for one in of["scored"]]
     return sorted(every, key=lambda pair: pair[1].source)
 
 
-def _mean_auroc(scored: Sequence[tuple[int, Scored]]) -> float | None:
-    """Return the mean over the rounds: each has a network of its own, whose scores no other's can be ranked with."""
+def auroc(truth: torch.Tensor, scores: torch.Tensor) -> float:
+    """Return how well bad (1) and sound (0) pictures are told apart."""
     from torchmetrics.functional.classification import binary_auroc  # after ``training``: see tests.peers.unet
 
+    return float(binary_auroc(scores, truth))
+
+
+def mean_over_rounds(
+    figure: Callable[[torch.Tensor, torch.Tensor], float], scored: Sequence[tuple[int, Scored]]
+) -> float | None:
+    """Return the mean over the rounds: each has a network of its own, whose scores no other's can be ranked with."""
     found = []
     for number in range(ROUNDS):
         of_round = [one for of, one in scored if of == number]
         truth = torch.tensor([int(one.bad) for one in of_round])
         if truth.numel() and truth.min() != truth.max():
-            found.append(float(binary_auroc(torch.tensor([one.score for one in of_round]), truth)))
+            found.append(figure(truth, torch.tensor([one.score for one in of_round])))
     return float(np.mean(found)) if found else None
 
 
-def _text(of: Estimate, sign: str = "") -> str:
+def text(of: Estimate, sign: str = "") -> str:
     if of.value is None or of.interval is None:
         return "-"
     return f"{of.value:{sign}.2f} ({of.interval.low:{sign}.2f} to {of.interval.high:{sign}.2f})"
