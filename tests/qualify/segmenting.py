@@ -69,11 +69,12 @@ class Model:
 
 
 OURS = "ours"
+VARIANT = "ours, resnet18 encoder"
 MODELS = {
     OURS: Model("plain", width=12, depth=4),
     "Unet resnet18": Model("resnet18", width=8, depth=4, peer=True),
     "Unet resnet34": Model("resnet34", width=8, depth=4, peer=True),
-    "ours, resnet18 encoder": Model("resnet18", width=8, depth=4),
+    VARIANT: Model("resnet18", width=8, depth=4),
 }
 
 
