@@ -12,6 +12,7 @@ from training.commands.calibrate import CalibrateFlags, run_calibrate
 from training.commands.data import DataCommand, run_data
 from training.commands.evaluate import EvaluateFlags, ScoreFlags, run_evaluate, run_score
 from training.commands.flags import Flags
+from training.commands.report import ReportFlags, run_report
 from training.commands.train import (
     BothFlags,
     ClassifierFlags,
@@ -34,6 +35,7 @@ class TrainCommand(Flags):
     evaluate: CliSubCommand[EvaluateFlags]
     calibrate: CliSubCommand[CalibrateFlags]
     score: CliSubCommand[ScoreFlags]
+    report: CliSubCommand[ReportFlags]
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -56,4 +58,6 @@ def _body(command: TrainCommand) -> int:
         return run_calibrate(command.calibrate)
     if command.score is not None:
         return run_score(command.score)
-    raise ConfigurationError("expected a command: data, both, classifier, segmenter, evaluate, calibrate or score")
+    if command.report is not None:
+        return run_report(command.report)
+    raise ConfigurationError(f"expected a command: {', '.join(TrainCommand.model_fields)}")

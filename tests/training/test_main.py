@@ -15,7 +15,8 @@ from training.networks.checkpoint import load, load_spec
 
 TILE = ["--core-height", "64", "--core-width", "64", "--halo", "0"]
 SCRATCH = ["--strategy", "scratch"]
-SHORT = ["--epochs", "2", "--steps-per-epoch", "3", "--batch", "4", "--threads", "1", "--no-progress", *SCRATCH]
+QUIET = ["--no-progress", "--no-report"]
+SHORT = ["--epochs", "2", "--steps-per-epoch", "3", "--batch", "4", "--threads", "1", *QUIET, *SCRATCH]
 CLASSIFIER = ["--backbone", "test_resnet", "--reduce", "1"]
 SEGMENTER = ["--encoder", "plain", "--width", "4", "--depth", "2"]
 

@@ -117,13 +117,14 @@ def calibrate(
             val=part_figures(replay.parts(choice.recipe), networks.class_names, bad_share, target.confidence),
             test=test.decisions,
             tried=choice.tried,
-            made_with=_made_with(seed),
+            made_with=made_with(seed),
         ),
         test,
     )
 
 
-def _made_with(seed: int) -> dict[str, str]:
+def made_with(seed: int) -> dict[str, str]:
+    """Say what figures are made with: command, seed, versions."""
     return {
         "command": shlex.join(["edge-train", *sys.argv[1:]]),
         "seed": str(seed),

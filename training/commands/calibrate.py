@@ -14,11 +14,14 @@ from training.calibration.record import CALIBRATION_NAME, Calibration, write_cal
 from training.calibration.target import Target
 from training.commands.evaluate import LimitFlags, NetworkFlags, TermFlags
 from training.commands.flags import DataFlags
+from training.commands.report import CheckFlags
 from training.figures.engine import MAX_TILES, TrainedNetworks
 from training.figures.tables import bound_text, rate_text, show
+from training.report.calibration import calibration_page, refusal_of
+from training.report.page import write_page
 
 
-class CalibrateFlags(NetworkFlags, LimitFlags, TermFlags, DataFlags):
+class CalibrateFlags(CheckFlags, NetworkFlags, LimitFlags, TermFlags, DataFlags):
     """
     Choose gates, thresholds and rules for a stated target on split val, and prove it on split test.
 
@@ -33,6 +36,7 @@ class CalibrateFlags(NetworkFlags, LimitFlags, TermFlags, DataFlags):
     )
     max_tiles: int = Field(MAX_TILES, ge=1, le=4096, description="most tiles of one call, as it will be exported")
     out: Path | None = Field(None, description=f"file to write; else {CALIBRATION_NAME} beside the segmenter")
+    report: bool = Field(True, description="write a page with pictures beside it: the same name, .html")
 
     @model_validator(mode="after")
     def _one_target(self) -> CalibrateFlags:
@@ -52,9 +56,11 @@ def run_calibrate(flags: CalibrateFlags) -> int:
     classifier, segmenter = flags.checkpoints()
     networks = TrainedNetworks(classifier, segmenter, flags.max_tiles)
     console, progress = Console(), Console(stderr=True)
+    check = flags.found()
     with progress.status("reading") as status:
+        dataset = flags.dataset()
         calibrated = calibrate(
-            flags.dataset(),
+            dataset,
             networks,
             flags.target(),
             flags.classes(networks.class_names),
@@ -64,8 +70,12 @@ def run_calibrate(flags: CalibrateFlags) -> int:
         )
     show(calibrated.test, console)
     _show_choice(calibrated.calibration, console)
-    calibrated.require_proven()
     path = flags.out or segmenter.parent / CALIBRATION_NAME
+    if flags.report:
+        page = path.with_name(f"{path.stem}{'-not-proven' if refusal_of(calibrated) else ''}.html")
+        write_page(page, calibration_page(calibrated, dataset, networks, check))
+        progress.print(f"report: {page}", soft_wrap=True, highlight=False)
+    calibrated.require_proven()
     write_calibration(path, calibrated.calibration)
     progress.print(f"{path}: proven on split test; edge-engine export --calibration takes it", soft_wrap=True)
     return 0

@@ -71,6 +71,18 @@ def run_check(flags: CheckFlags) -> int:
     """Print and write what is found; return 0, or DataError's exit code if the set is not usable."""
     if flags.write_split is not None:
         require_free(flags.write_split)
+    listing, looks, found = look_over(flags, flags.format, fixture=flags.fixture, progress=flags.progress)
+    _write(flags, found, looks)
+    show_check(found, Console())
+    if flags.write_split is not None:
+        _write_split(flags.write_split, listing, found)
+    return 0 if found.usable else DataError.exit_code
+
+
+def look_over(
+    flags: DataFlags, pixel_format: PixelFormat, *, fixture: bool = False, progress: bool = False
+) -> tuple[Listing, list[Look | Fault], Check]:
+    """Look at every picture; return the list of them, what each looks like, and what is found."""
     noted: list[DataError] = []
     listing = list_dataset(
         flags.folder,
@@ -81,25 +93,21 @@ def run_check(flags: CheckFlags) -> int:
     )
     list(each([listing], require_names, noted.append))
     samples = with_splits(listing, flags.seed)
-    shown = track(samples, "looking", console=Console(stderr=True), disable=not flags.progress, transient=True)
-    looks = [look_at(sample, flags.format) for sample in shown]
+    shown = track(samples, "looking", console=Console(stderr=True), disable=not progress, transient=True)
+    looks = [look_at(sample, pixel_format) for sample in shown]
     told = [Problem("list", True, str(error)) for error in noted]
     told += [Problem("note", False, note) for note in listing.notes]
     found = check(
         flags.folder.resolve().name,
-        flags.format,
+        pixel_format,
         listing.class_names,
         looks,
         told,
         has_splits=listing.has_splits,
         seed=flags.seed,
-        fixture=flags.fixture,
+        fixture=fixture,
     )
-    _write(flags, found, looks)
-    show_check(found, Console())
-    if flags.write_split is not None:
-        _write_split(flags.write_split, listing, found)
-    return 0 if found.usable else DataError.exit_code
+    return listing, looks, found
 
 
 def run_show(flags: ShowFlags) -> int:

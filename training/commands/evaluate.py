@@ -11,8 +11,10 @@ from rich.console import Console
 from edge.errors import ConfigurationError
 from engines.contract import DefectClass, PixelFormat
 from engines.limits import GATE, MAX_COUNT, MIN_AREA_PX, MIN_PEAK, THRESHOLD, defect_classes
+from training.calibration.calibrate import made_with
 from training.calibration.record import CALIBRATION_NAME, read_calibration, require_fitting
 from training.commands.flags import DataFlags, Flags
+from training.commands.report import CheckFlags
 from training.data.splits import Split
 from training.figures.engine import MAX_TILES, TrainedNetworks, checkpoints_of
 from training.figures.evaluate import evaluate
@@ -20,6 +22,8 @@ from training.figures.intervals import CONFIDENCE
 from training.figures.received import score
 from training.figures.report import BAD_SHARE, Report, Terms
 from training.figures.tables import show
+from training.report.evaluation import evaluation_page
+from training.report.page import write_page
 
 
 class NetworkFlags(Flags):
@@ -65,13 +69,14 @@ class _ReportFlags(TermFlags, DataFlags):
     as_json: bool = Field(False, alias="json", description="print JSON instead of tables")
 
 
-class EvaluateFlags(NetworkFlags, LimitFlags, _ReportFlags):
+class EvaluateFlags(CheckFlags, NetworkFlags, LimitFlags, _ReportFlags):
     """Judge two checkpoints by what the line would do with them: escapes, overkill, masks, ranking, tiles."""
 
     calibration: Path | None = Field(
         None, description=f"take gates, thresholds and rules from this {CALIBRATION_NAME}, not from flags"
     )
     max_tiles: int = Field(MAX_TILES, ge=1, le=4096, description="most tiles of one call, as it will be exported")
+    report: Path | None = Field(None, description="write a page with pictures: an .html file")
     whole: bool = Field(False, description="segment whole pictures, too, for the overlap over all thresholds")
 
 
@@ -86,9 +91,11 @@ class ScoreFlags(_ReportFlags):
 def run_evaluate(flags: EvaluateFlags) -> int:
     """Judge two checkpoints; return the exit code."""
     networks = TrainedNetworks(*flags.checkpoints(), flags.max_tiles)
-    report = evaluate(
-        flags.dataset(), flags.split, networks, _classes(flags, networks), flags.terms(), whole=flags.whole
-    )
+    check = flags.found()
+    dataset = flags.dataset()
+    report = evaluate(dataset, flags.split, networks, _classes(flags, networks), flags.terms(), whole=flags.whole)
+    if flags.report is not None:
+        write_page(flags.report, evaluation_page(report, dataset, networks, made_with(flags.seed), check))
     return _report(flags, report)
 
 

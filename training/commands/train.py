@@ -8,10 +8,13 @@ from typing import Annotated, TypedDict
 from pydantic import AfterValidator, Field
 from rich.console import Console
 
+from edge.errors import EdgeError
 from engines.contract import PixelFormat, TileShape
 from training.commands.flags import DataFlags, Flags, TileFlags
+from training.commands.report import CheckFlags, report_trainings
 from training.data.cache import MEMORY_GB
 from training.data.datasets import Dataset
+from training.data.findings import Check
 from training.fit.objective import DEFAULT, terms_from_text
 from training.fit.run import Precision, Run
 from training.fit.schedule import seconds_from_text
@@ -23,7 +26,7 @@ from training.fit.strategy import (
     needs_weights,
     phases,
 )
-from training.fit.train import train
+from training.fit.train import Outcome, train
 from training.networks.checkpoint import CheckpointSpec
 from training.networks.weights import TIMM
 
@@ -103,8 +106,9 @@ class _MachineFlags(Flags):
     tensorboard: bool = Field(False, description="write a log for TensorBoard, too: <out>/<kind>/tensorboard")
 
 
-class _TrainFlags(_MachineFlags, _LengthFlags, _StrategyFlags, TileFlags, DataFlags):
+class _TrainFlags(CheckFlags, _MachineFlags, _LengthFlags, _StrategyFlags, TileFlags, DataFlags):
     out: Path = Field(description="folder for the checkpoint and the log")
+    report: bool = Field(True, description="look at pictures of the val split afterwards: <out>/<kind>/report.html")
     resume: bool = Field(False, description="go on after the last whole round of a training that was interrupted")
 
     def settings(self, weights: str, *, budget_s: float | None, crop: int | None = None) -> Run:
@@ -182,31 +186,34 @@ class BothFlags(_ClassifierShape, _SegmenterShape, _TrainFlags):
 
 def train_classifier(flags: ClassifierFlags) -> int:
     """Train a classifier; return the exit code."""
-    return _classifier(flags, flags, flags.dataset(), flags.settings(flags.weights, budget_s=flags.budget_s()))
+    check, dataset = flags.found(), flags.dataset()
+    outcome = _classifier(flags, flags, dataset, flags.settings(flags.weights, budget_s=flags.budget_s()))
+    return _report(flags, dataset, check, outcome)
 
 
 def train_segmenter(flags: SegmenterFlags) -> int:
     """Train a segmenter; return the exit code."""
+    check, dataset = flags.found(), flags.dataset()
     run = flags.settings(flags.weights, budget_s=flags.budget_s(), crop=flags.crop)
-    return _segmenter(flags, flags, flags.dataset(), run)
+    return _report(flags, dataset, check, _segmenter(flags, flags, dataset, run))
 
 
 def train_both(flags: BothFlags) -> int:
     """Train a classifier and a segmenter; return the exit code."""
     budget_s = flags.budget_s()
     half_s = None if budget_s is None else budget_s / 2.0
-    dataset = flags.dataset()
-    _classifier(flags, flags, dataset, flags.settings(flags.classifier_weights, budget_s=half_s))
+    check, dataset = flags.found(), flags.dataset()
+    first = _classifier(flags, flags, dataset, flags.settings(flags.classifier_weights, budget_s=half_s))
     run = flags.settings(flags.segmenter_weights, budget_s=half_s, crop=flags.crop)
-    return _segmenter(flags, flags, dataset, run)
+    return _report(flags, dataset, check, first, _segmenter(flags, flags, dataset, run))
 
 
-def _classifier(flags: _TrainFlags, shape: _ClassifierShape, dataset: Dataset, run: Run) -> int:
+def _classifier(flags: _TrainFlags, shape: _ClassifierShape, dataset: Dataset, run: Run) -> Outcome:
     spec = CheckpointSpec(kind="classifier", backbone=shape.backbone, reduce=shape.reduce, **flags.described(dataset))
     return _train(dataset, spec, run)
 
 
-def _segmenter(flags: _TrainFlags, shape: _SegmenterShape, dataset: Dataset, run: Run) -> int:
+def _segmenter(flags: _TrainFlags, shape: _SegmenterShape, dataset: Dataset, run: Run) -> Outcome:
     spec = CheckpointSpec(
         kind="segmenter",
         encoder=shape.encoder,
@@ -217,9 +224,20 @@ def _segmenter(flags: _TrainFlags, shape: _SegmenterShape, dataset: Dataset, run
     return _train(dataset, spec, run)
 
 
-def _train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> int:
+def _train(dataset: Dataset, spec: CheckpointSpec, run: Run) -> Outcome:
     outcome = train(dataset, spec, run)
     if outcome.is_first:
         said = f"best val_score {outcome.best.val_score:.4f} of epoch {outcome.best.epoch + 1}: {outcome.path}"
         Console(stderr=True, soft_wrap=True).print(said, highlight=False, markup=False)
+    return outcome
+
+
+def _report(flags: _TrainFlags, dataset: Dataset, check: Check | None, *outcomes: Outcome) -> int:
+    """Write the pages; a training that went well stays one if that fails."""
+    if flags.report and all(outcome.is_first for outcome in outcomes):
+        try:
+            report_trainings(flags, dataset, [outcome.path for outcome in outcomes], check)
+        except EdgeError as error:
+            again = f"the checkpoint is whole; edge-train report {flags.out} {flags.folder} tries again"
+            Console(stderr=True, soft_wrap=True).print(f"no report: {error}; {again}", highlight=False, markup=False)
     return 0

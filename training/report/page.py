@@ -17,6 +17,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from edge.errors import ConfigurationError
+from training.figures.intervals import Estimate, Rate
+from training.figures.tables import bound_text, estimate_text, percent
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that one would say aloud; *detail* is what it stands on: interval, denominators."""
+
+    name: str
+    value: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; the first column is left-aligned, the others right."""
+    """Rows; the first column is left-aligned, the others right, or left if they are *prose*, which is wrapped."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,15 +86,29 @@ class Page:
     A whole report.
 
     Attributes:
-        headline: the figures one would say aloud, as (name, value) pairs.
+        headline: the figures one would say aloud.
         warnings: shown in red at the top; what makes the figures worth less than they look.
     """
 
     title: str
     subtitle: str
-    headline: Sequence[tuple[str, str]]
+    headline: Sequence[Figure]
     sections: Sequence[Section]
     warnings: Sequence[str] = ()
+
+
+def rate_figure(name: str, rate: Rate, of: str) -> Figure:
+    """Return a rate with its denominators and its bound."""
+    if rate.value is None:
+        return Figure(name, "-", f"no {of}")
+    return Figure(name, percent(rate.value), f"{rate.hits} of {rate.images} {of}; {bound_text(rate)}")
+
+
+def estimate_figure(name: str, estimate: Estimate) -> Figure:
+    """Return an estimate with its interval."""
+    if estimate.value is None:
+        return Figure(name, "-", "there are no pictures for it")
+    return Figure(name, f"{estimate.value:.3f}", estimate_text(estimate).partition(" (")[2].removesuffix(")"))
 
 
 def write_page(path: Path, page: Page) -> None:

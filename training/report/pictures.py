@@ -13,12 +13,12 @@ from training.data.windows import OUTSIDE
 # RGB, of Okabe and Ito's palette: told apart in the common forms of colour blindness.
 TRUTH: Colour = (86, 180, 233)
 ANSWER: Colour = (230, 120, 0)
-LEGEND = "blue: what is labelled; orange: what was found"
-TILE_LEGEND = "blue: what is labelled; orange: tiles that reach the gate, yellow: the highest score below it"
+LEGEND = "Blue: what is labelled; orange: what was found"
+TILE_LEGEND = "Blue: what is labelled; orange: tiles that reach the gate; yellow: the highest score, if none does"
 BELOW_GATE: Colour = (240, 228, 66)
 _WIDTH_PX, _HEIGHT_PX, _ZOOM_PX = 440, 330, 220
-_SMALL = 0.4
-"""A close-up whose sides are below this share of the picture's is shown beside it."""
+_SMALL = 0.2
+"""A close-up that covers less than this share of the picture is shown beside it."""
 _WIDE = 1.7
 """A picture that is so many times as wide as high has its close-up below."""
 _ENCODING = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -75,15 +75,24 @@ def _with_close_up(
     if target is None:
         return whole
     height, width = target.shape
-    rows, columns = near = close_up(target.astype(np.uint8), 1)
-    if max((rows.stop - rows.start) / height, (columns.stop - columns.start) / width) > _SMALL:
+    rows, columns = close_up(target.astype(np.uint8), 1)
+    if (rows.stop - rows.start) * (columns.stop - columns.start) > _SMALL * height * width:
         return whole
+    is_wide = width > _WIDE * height
+    near = rows, _widened(columns, width, 2.0) if is_wide else columns
     cut = [Layer(layer.mask[near], layer.colour, layer.gap_px) for layer in layers]
-    zoom = drawn(image[near], cut, _ZOOM_PX, _ZOOM_PX)
-    if width < _WIDE * height:
+    zoom = drawn(image[near], cut, _ZOOM_PX, _WIDTH_PX if is_wide else _ZOOM_PX)
+    if not is_wide:
         return beside([whole, zoom])
     turned = [np.ascontiguousarray(cell.transpose(1, 0, 2)) for cell in (whole, zoom)]
     return np.ascontiguousarray(beside(turned).transpose(1, 0, 2))
+
+
+def _widened(span: slice, size: int, factor: float) -> slice:
+    """Return a slice of *factor* times the length about the same middle, inside 0..size."""
+    length = min(round((span.stop - span.start) * factor), size)
+    start = min(max((span.start + span.stop - length) // 2, 0), size - length)
+    return slice(start, start + length)
 
 
 def _frame(whole: NDArray[np.uint8], grid: Grid, tile: int, scale: float, text: str, colour: Colour) -> None:

@@ -22,6 +22,7 @@ from tests.support.bundles import write_squares
 from training.calibration.record import CALIBRATION_NAME, read_calibration
 from training.data.datasets import read_dataset
 from training.figures.parts import PartFigures
+from training.figures.tables import bound_text, rate_text
 from training.main import main
 
 TARGET = ["--max-escape-rate", "0.2"]
@@ -177,6 +178,24 @@ def test_a_proof_that_fails_writes_nothing(
     assert "more without a further miss" in shown.err
     assert "chosen on split val" in shown.out
     assert not out.exists()
+    assert "no calibration was written" in (tmp_path / "out-not-proven.html").read_text()
+
+
+def test_a_calibration_leaves_its_page(run: Path, folder: Path, tmp_path: Path) -> None:
+    """Target, proof, both splits' figures, bounds and trade-off stand beside the record; --no-report leaves it out."""
+    html = (run / CALIBRATION_NAME).with_suffix(".html").read_text()
+    calibration = read_calibration(run / CALIBRATION_NAME)
+    assert "--max-escape-rate 0.2" in html
+    assert "values may be exported" in html
+    for rate in (calibration.val.escapes, calibration.test.escapes, calibration.test.overkill):
+        assert f"<td>{rate_text(rate)}</td>" in html
+        assert f"<td>{bound_text(rate)}</td>" in html
+    rule = calibration.classes[0].rule.min_area_px
+    assert f"{rule.default:g} ({rule.low:g} to {rule.high:g})" in html
+    assert "settings tried on split val" in html
+    out = tmp_path / "bare.json"
+    assert main(["calibrate", str(folder), "--run", str(run), *TARGET, "--out", str(out), "--no-report"]) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["bare.json"]
 
 
 def test_another_split_of_the_training_data_is_refused(

@@ -46,6 +46,14 @@ def test_evaluation_in_json(folder: Path, run: Path, capsys: pytest.CaptureFixtu
     assert report["decisions"]["escapes"]["images"] == 2
 
 
+def test_evaluation_writes_a_page(folder: Path, run: Path, tmp_path: Path) -> None:
+    """--report writes one file, and the tables are printed as ever."""
+    page = tmp_path / "deep" / "evaluation.html"
+    assert main(["evaluate", str(folder), "--run", str(run), "--report", str(page)]) == 0
+    assert "0 of 4 bad pictures" in page.read_text()
+    assert [file.name for file in page.parent.iterdir()] == ["evaluation.html"]
+
+
 def test_score_takes_what_a_subscriber_saved(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line that let everything pass has only escapes."""
     lines = [

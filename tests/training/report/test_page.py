@@ -9,13 +9,13 @@ import pytest
 
 from edge.errors import ConfigurationError
 from training.report import charts
-from training.report.page import Chart, Page, Picture, Section, Table, html_from_page, write_page
+from training.report.page import Chart, Figure, Page, Picture, Section, Table, html_from_page, write_page
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 
 
 def page(title: str = "Segmenter") -> Page:
-    drawn = charts.curves({"loss": ([0, 1], [1.0, 0.5])}, "epoch", "loss")
+    drawn = charts.epochs({"loss": [1.0, 0.5]}, ["frozen", "finetune"], "loss")
     section = Section(
         "Look first",
         pictures=(Picture(PNG, "a<b>.png", "bad"), Picture(b"\xff\xd8jpeg", "b.jpg")),
@@ -24,7 +24,7 @@ def page(title: str = "Segmenter") -> Page:
         notes=("what it means",),
         listing="edge-train segmenter",
     )
-    return Page(title, "today", [("AUROC", "0.91")], [section], warnings=("few groups",))
+    return Page(title, "today", [Figure("AUROC", "0.91", "of 20 groups")], [section], warnings=("few groups",))
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:
@@ -47,7 +47,7 @@ def test_names_from_data_are_text() -> None:
 
 def test_labels_of_charts_are_text_too() -> None:
     """A series' name is escaped inside the drawing."""
-    drawn = charts.curves({"<b>": ([0, 1], [1.0, 0.5])}, "x", "y")
+    drawn = charts.epochs({"<b>": [1.0, 0.5]}, ["scratch"] * 2, "y")
     assert "<b>" not in drawn
     assert "&lt;b&gt;" in drawn
 
@@ -55,7 +55,17 @@ def test_labels_of_charts_are_text_too() -> None:
 def test_every_part_of_a_section_is_shown() -> None:
     """Headline, warning, note, chart, table and listing all stand in the page."""
     html = html_from_page(page())
-    for text in ("AUROC", "0.91", "few groups", "what it means", "<svg", "the loss", "0.5", "edge-train segmenter"):
+    for text in (
+        "AUROC",
+        "0.91",
+        "of 20 groups",
+        "few groups",
+        "what it means",
+        "<svg",
+        "the loss",
+        "0.5",
+        "edge-train segmenter",
+    ):
         assert text in html
 
 
