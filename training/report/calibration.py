@@ -22,6 +22,7 @@ from training.report.evaluation import (
 )
 from training.report.made import data_section, data_warnings, made_section
 from training.report.page import Chart, Figure, Page, Section
+from training.report.pictures import LEGEND
 
 
 def calibration_page(calibrated: Calibrated, dataset: Dataset, networks: TrainedNetworks, check: Check | None) -> Page:
@@ -47,7 +48,8 @@ def calibration_page(calibrated: Calibrated, dataset: Dataset, networks: Trained
     return Page(
         title=f"{calibration.dataset}: calibration",
         subtitle="Values were chosen on split val and judged once on split test, which they never saw. Pictures and "
-        "figures are of split test.",
+        "figures are of split test. "
+        f"{LEGEND}.",
         headline=[asked, verdict, *figures_of_decisions(test)],
         sections=[
             *pictures(test, dataset, networks),
