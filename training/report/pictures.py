@@ -17,6 +17,8 @@ LEGEND = "Blue: what is labelled; orange: what was found"
 TILE_LEGEND = "Blue: what is labelled; orange: tiles that reach the gate; yellow: the highest score, if none does"
 BELOW_GATE: Colour = (240, 228, 66)
 _WIDTH_PX, _HEIGHT_PX, _ZOOM_PX = 440, 330, 220
+_TEXT_PX = 38
+"""Room for a score; that of a narrow last tile begins to its left."""
 _SMALL = 0.2
 """A close-up that covers less than this share of the picture is shown beside it."""
 _WIDE = 1.7
@@ -100,7 +102,7 @@ def _frame(whole: NDArray[np.uint8], grid: Grid, tile: int, scale: float, text: 
     bottom = min(round((top + grid.tile.core_height) * scale), whole.shape[0]) - 2
     right = min(round((left + grid.tile.core_width) * scale), whole.shape[1]) - 2
     first = (round(left * scale) + 1, round(top * scale) + 1)
-    at = (first[0] + 4, min(first[1] + 16, bottom))
+    at = (max(min(first[0] + 4, whole.shape[1] - _TEXT_PX), 0), min(first[1] + 16, bottom))
     for shade, thickness in (((0, 0, 0), 3), (colour, 1)):
         cv2.rectangle(whole, first, (right, bottom), shade, thickness)
         cv2.putText(whole, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, shade, thickness, cv2.LINE_AA)

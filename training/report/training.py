@@ -34,6 +34,7 @@ RULES: dict[Kind, str] = {
     "segmenter": f"The segmenter alone: a pixel is marked from a probability of {THRESHOLD.default:g} on, a picture "
     f"rejected from {MIN_AREA_PX.default:g} marked pixels on. {LEGEND}.",
 }
+_IN_HEADLINE = ("epoch", "val_score")
 HEADINGS: dict[PictureKind, Heading] = {
     "missed": Heading("Missed: bad pictures that would pass", "The lowest score first."),
     "rejected": Heading("False alarms: sound pictures that would be rejected", "The highest score first."),
@@ -85,7 +86,7 @@ def training_page(dataset: Dataset, run: Path, kind: Kind, check: Check | None) 
             _course(rows, kind),
             _judgement(parts, ranks, spec.class_names),
             data_section(dataset, check),
-            made_section(spec.made_with, _details(spec)),
+            made_section({k: v for k, v in spec.made_with.items() if k not in _IN_HEADLINE}, _details(spec)),
         ],
         warnings=[*data_warnings(dataset, check, spec.dataset_sha256), *_warnings(dataset, parts, kind)],
     )
