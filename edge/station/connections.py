@@ -50,16 +50,22 @@ class Connections:
 
     def note(self, peer: Hashable, message: zmq.Frame) -> None:
         """Begin to count *peer*; *message* is of it, received with ``copy=False``: it says by which way it came."""
-        self._peers[peer] = _Peer(int(message.get(zmq.SRCFD)))
+        self._peers[peer] = _Peer(descriptor_of(message))
 
     def is_flood(self, peer: Hashable, weight: int = 1) -> bool:
         """Count so many messages of *peer*; tell whether that is too many, and cut it off then."""
         known = self._peers[peer]
         known.sent += weight
-        if known.sent > self._a_second and not known.cut:
+        if known.sent > self._a_second:
+            self.cut(peer)
+        return known.cut
+
+    def cut(self, peer: Hashable) -> None:
+        """End the connection of *peer*; what it sent before still comes, and is flood, too."""
+        known = self._peers[peer]
+        if not known.cut:
             known.cut = True
             self._cut(known.descriptor)
-        return known.cut
 
     def none_waits(self) -> None:
         """Note that everything was read; nothing comes any more of those that were cut off."""
@@ -83,4 +89,14 @@ class Connections:
         name = connection.getsockname()
         if isinstance(name, tuple):
             return self._endpoint.startswith("tcp://") and self._endpoint.endswith(f":{name[1]}")
+        if isinstance(name, bytes):  # An abstract name begins with a zero; libzmq writes it as @.
+            name = f"@{name[1:].decode(errors='replace')}"
         return self._endpoint == f"ipc://{name}"
+
+
+def descriptor_of(message: zmq.Frame) -> int:
+    """Return by which descriptor a message came; -1 where libzmq does not know, and nothing can be cut."""
+    try:
+        return int(message.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -27,7 +27,7 @@ from edge.requests import (
     Trigger,
     UseRecipe,
 )
-from edge.station.connections import Connections
+from edge.station.anteroom import Anteroom
 from edge.wire import Unreadable, frame_from_request, frames_from_answer, request_from_frame
 
 ONCE = (Trigger, Attach, Detach, UseRecipe, Pause, Selftest, Reload)
@@ -42,12 +42,6 @@ _REMEMBERED = 20_000
 _IN_HAND = 1000
 # Messages that are answered here in one call: with the worst of them (64 KiB, wrong at the end) some ms.
 _AT_ONCE = 16
-# Messages of one connection in a second, twice what a station can answer; one that sends more is cut off.
-_A_SECOND = 10_000
-# Messages that are read ahead, some us each, in one call, and in all: so that a flood is known by its first ms, before
-# much of it waits in libzmq, which has no limit.
-_AHEAD = 200
-_ALL_AHEAD = 8000
 # Per peer; a page of a replay is 1 MiB (consumers.py), and who does not read may cost so many.
 _ANSWERS_WAITING = 64
 # A request over 64 KiB is told so; a peer that sends a part over this is cut off before it is held in memory.
@@ -95,24 +89,39 @@ class Control:
         # Triggers apart: the many small requests of consumers must not make the station forget a part.
         self._triggers: OrderedDict[str, _Answered] = OrderedDict()
         self._others: OrderedDict[str, _Answered] = OrderedDict()
-        self._ahead: OrderedDict[bytes, deque[list[bytes]]] = OrderedDict()
         self.socket = _bound(context, endpoint)
-        self._connections = Connections(self.socket, _A_SECOND, clock)
+        self._anteroom = Anteroom(self.socket, clock)
 
     @property
     def waits(self) -> bool:
         """Something was read and is not answered yet; the socket need not be readable for it."""
-        return bool(self._ahead)
+        return self._anteroom.waits
+
+    def read(self) -> None:
+        """Read what has come, for some 2 ms at most; once in each cycle of the loop."""
+        self._anteroom.read()
 
     def receive(self) -> Asked | None:
         """
-        Return the next request that is to be carried out; None when there is none, or enough was done for one call.
+        Return the next request that was read and is to be carried out; None when there is none, or enough was done.
 
         What is malformed, of another version, or came before is answered here. Whoever calls this in a loop bounds the
         loop: valid requests can be a flood too.
         """
-        self._read_ahead()
-        return self._next()
+        for _ in range(_AT_ONCE):
+            message = self._anteroom.take()
+            if message is None:
+                return None
+            peer, body = _parts(message)
+            if len(body) != 1:
+                self._refuse(peer, Unreadable("", Refusal.MALFORMED, f"{len(body)} parts: expected one, a JSON object"))
+                continue
+            request = request_from_frame(body[0])
+            if isinstance(request, Unreadable):
+                self._refuse(peer, request)
+            elif not isinstance(request, ONCE) or self._is_new(peer, request):
+                return Asked(peer, request)
+        return None
 
     def answer(
         self,
@@ -145,51 +154,6 @@ class Control:
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
         self.socket.close(linger_ms)
-
-    def _next(self) -> Asked | None:
-        for _ in range(_AT_ONCE):
-            if not self._ahead:
-                return None
-            peer, body = _parts(self._popped())
-            if len(body) != 1:
-                self._refuse(peer, Unreadable("", Refusal.MALFORMED, f"{len(body)} parts: expected one, a JSON object"))
-                continue
-            request = request_from_frame(body[0])
-            if isinstance(request, Unreadable):
-                self._refuse(peer, request)
-            elif not isinstance(request, ONCE) or self._is_new(peer, request):
-                return Asked(peer, request)
-        return None
-
-    def _popped(self) -> list[bytes]:
-        """Return a message of one sender; each has its turn."""
-        sender, messages = self._ahead.popitem(last=False)
-        body = messages.popleft()
-        if messages:
-            self._ahead[sender] = messages
-        return [sender, *body]
-
-    def _read_ahead(self) -> None:
-        room = _ALL_AHEAD - sum(map(len, self._ahead.values()))
-        for _ in range(min(_AHEAD, room)):
-            if not int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                self._connections.none_waits()
-                return
-            self._read()
-
-    def _read(self) -> None:
-        sender = self.socket.recv()
-        if self._connections.knows(sender):
-            body = self.socket.recv_multipart()
-        else:
-            frames = self.socket.recv_multipart(copy=False)
-            self._connections.note(sender, frames[-1])
-            body = [frame.bytes for frame in frames]
-        # A large one counts for several.
-        if self._connections.is_flood(sender, 1 + sum(map(len, body)) // 1024):
-            self._ahead.pop(sender, None)
-        else:
-            self._ahead.setdefault(sender, deque()).append(body)
 
     def _is_new(self, peer: tuple[bytes, ...], request: AnyRequest) -> bool:
         """Note a request that comes for the first time; answer it when it is not to be carried out."""

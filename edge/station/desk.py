@@ -43,6 +43,7 @@ from edge.station.reporter import Reporter
 
 # A flood of requests must not keep the loop from its deadlines.
 _REQUESTS_A_CYCLE = 32
+_SERVING_US = 3000
 # An answer waits no longer than this for the journal; it then says that it did not come to it.
 _ANSWER_WAIT_US = 1_000_000
 
@@ -100,11 +101,15 @@ class Desk:
 
     def serve(self) -> None:
         """Take the requests that have come, so many at most, and answer those whose pages were read."""
+        self._control.read()
+        until_us = self._clock.now_us() + _SERVING_US
         for _ in range(_REQUESTS_A_CYCLE):
             asked = self._control.receive()
             if asked is None:
                 break
             self._handlers[type(asked.request)](asked, asked.request)
+            if self._clock.now_us() >= until_us:
+                break
         for key, page in self._journal.answered():
             assert isinstance(key, Asked)
             self._give(key, page)

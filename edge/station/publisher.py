@@ -11,7 +11,7 @@ from edge.endpoints import bind
 from edge.errors import ConfigurationError
 from edge.records import Audit, MaskHeader, Status, Verdict
 from edge.settings import Station
-from edge.station.connections import Connections
+from edge.station.connections import Connections, descriptor_of
 from edge.wire import frames_from_message
 
 # Verdicts that may wait for one slow reader: minutes of a fast line, a few MB. Beyond it that reader loses some and
@@ -19,7 +19,7 @@ from edge.wire import frames_from_message
 _VERDICTS_WAITING = 20_000
 
 # A peer that subscribes without end must not keep the loop from its deadlines.
-_SUBSCRIPTIONS_A_CYCLE = 64
+_SUBSCRIPTIONS_A_CYCLE = 256
 # Subscriptions of one connection in a second; one that sends more is cut off.
 _SUBSCRIPTIONS_A_SECOND = 1000
 # A topic is shorter than 200 bytes; a peer that sends more at once is cut off before it is held in memory.
@@ -90,16 +90,19 @@ class Publisher:
                 self._readers[publisher].none_waits()
                 break
             event = publisher.recv(copy=False)
-            # One that libzmq takes back, of a reader that has gone, came over no connection.
-            if event.bytes[:1] == b"\x01" and not self._is_flood(self._readers[publisher], event):
+            # Whatever comes is counted; an event that says nothing is as dear as a subscription.
+            if not _is_flood(self._readers[publisher], event) and event.bytes[:1] == b"\x01":
                 topics.append(event.bytes[1:])
         return topics
 
-    def _is_flood(self, readers: Connections, event: zmq.Frame) -> bool:
-        descriptor = event.get(zmq.SRCFD)
-        if not readers.knows(descriptor):
-            readers.note(descriptor, event)
-        return readers.is_flood(descriptor)
+
+def _is_flood(readers: Connections, event: zmq.Frame) -> bool:
+    descriptor = descriptor_of(event)
+    if descriptor < 0:
+        return False  # libzmq itself takes back the subscriptions of a reader that has gone.
+    if not readers.knows(descriptor):
+        readers.note(descriptor, event)
+    return readers.is_flood(descriptor, 1 + len(event.bytes) // 1024)
 
 
 def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:

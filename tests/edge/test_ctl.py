@@ -73,7 +73,10 @@ class Stand:
 
     def _serve(self) -> None:
         while not self._ended.is_set():
-            if self._control.socket.poll(20) and (asked := self._control.receive()) is not None:
+            if not self._control.waits and not self._control.socket.poll(20):
+                continue
+            self._control.read()
+            if (asked := self._control.receive()) is not None:
                 self.asked.append(asked.request)
                 self._control.answer(asked, *self.answers.pop(0))
 

@@ -37,7 +37,7 @@ from edge.requests import (
     Trigger,
     Triggered,
 )
-from edge.station import cameras, control
+from edge.station import anteroom, cameras, control
 from edge.station.consumers import MOST_CONSUMERS
 from edge.subscription import lease, stream
 from edge.wire import (
@@ -230,7 +230,7 @@ def test_limits_are_the_code_s() -> None:
         f"{LARGEST_REQUEST // 1024} KiB at most",
         f"{control._LARGEST_PART} bytes a part",
         f"{control._ANSWERS_WAITING} messages an asker",
-        f"of one connection {control._A_SECOND} messages a second",
+        f"of one connection {anteroom.A_SECOND} messages a second",
         f"of answers that are not read {control._ANSWERS_WAITING} wait",
         f"a part over {control._LARGEST_PART // 1024} KiB",
         f"`busy` ({control._IN_HAND} are in hand)",

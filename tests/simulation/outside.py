@@ -65,6 +65,7 @@ class Router:
     def __init__(self, world: World) -> None:
         self._world = world
         self._requests: deque[list[bytes]] = deque()
+        self._parts: list[bytes] = []
 
     @property
     def waits(self) -> bool:
@@ -74,6 +75,8 @@ class Router:
         self._requests.append([peer, frame_from_request(request)])
 
     def get(self, option: int) -> int:
+        if option == zmq.RCVMORE:
+            return int(bool(self._parts))
         assert option == zmq.EVENTS
         return zmq.POLLIN if self._requests else 0
 
@@ -81,14 +84,13 @@ class Router:
         assert option == zmq.LAST_ENDPOINT
         return "tcp://127.0.0.1:1"
 
-    def recv(self) -> bytes:
-        """Return the sender; what it sent is next."""
-        self._world.step()
-        return self._requests[0][0]
-
-    def recv_multipart(self, copy: bool = True) -> list[Any]:
-        _, *body = self._requests.popleft()
-        return body if copy else [_Received(part) for part in body]
+    def recv(self, copy: bool = True) -> Any:
+        """Return the next part of the first message."""
+        if not self._parts:
+            self._world.step()
+            self._parts = self._requests.popleft()
+        part = self._parts.pop(0)
+        return part if copy else _Received(part)
 
     def send_multipart(self, frames: Sequence[bytes], flags: int = 0) -> None:
         self._world.step()

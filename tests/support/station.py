@@ -140,6 +140,8 @@ class FakeControl:
     def waits(self) -> bool:
         return bool(self.waiting)
 
+    def read(self) -> None: ...
+
     def receive(self) -> Asked | None:
         return self.waiting.popleft() if self.waiting else None
 

@@ -16,12 +16,12 @@ PATIENCE_MS = 20_000
 Sockets = tuple[zmq.Socket[bytes], zmq.Socket[bytes]]
 
 
-@pytest.fixture(params=["ipc", "tcp"])
+@pytest.fixture(params=["ipc://{}/bound", "ipc://@edge-test-{}", "tcp://127.0.0.1:*"])
 def sockets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sockets]:
     """Return a bound socket and one that is connected to it."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as bound, context.socket(zmq.DEALER) as peer:
         peer.linger = 0
-        bound.bind(f"ipc://{tmp_path}/bound" if request.param == "ipc" else "tcp://127.0.0.1:*")
+        bound.bind(request.param.format(tmp_path))
         peer.connect(bound.last_endpoint.decode())
         yield bound, peer
 

@@ -31,6 +31,7 @@ from edge.requests import (
     Trigger,
     Triggered,
 )
+from edge.station import anteroom
 from edge.station import control as module
 from edge.station.control import Asked, Control
 from edge.wire import answer_from_frames, frame_from_request
@@ -93,10 +94,16 @@ def refused(code: Refusal) -> Refused:
     return Refused(version=1, id="", now_us=0, code=code, text="why")
 
 
+def received(control: Control) -> Asked | None:
+    """Read and receive once, as a cycle of the loop does."""
+    control.read()
+    return control.receive()
+
+
 def taken(control: Control) -> Asked:
     """Return the next request; one that is answered by the socket itself may come before it."""
     while control.waits or control.socket.poll(PATIENCE_MS):
-        asked = control.receive()
+        asked = received(control)
         if asked is not None:
             return asked
     raise AssertionError("nothing came")
@@ -106,7 +113,7 @@ def turned_away(control: Control, asker: zmq.Socket[bytes]) -> AnyAnswer:
     """Let the socket work until the asker has an answer; nothing may come through to be carried out."""
     while not asker.poll(0):
         assert zmq.select([control.socket, asker], [], [], PATIENCE_MS / 1000)[0], "no answer"
-        assert control.receive() is None
+        assert received(control) is None
     return answered(asker)
 
 
@@ -137,7 +144,7 @@ def test_request_is_taken_and_answered(kind: int, control: Control, connect: Con
 
 def test_nothing_there_is_none(control: Control) -> None:
     """Without a request there is no waiting."""
-    assert control.receive() is None
+    assert received(control) is None
 
 
 def test_payload_follows_the_answer(control: Control, connect: Connect) -> None:
@@ -206,7 +213,7 @@ def test_request_repeated_while_it_waits_is_answered_once(control: Control, conn
     asked = taken(control)
     new.send(frame_from_request(trigger("a")))
     assert control.socket.poll(PATIENCE_MS)
-    assert control.receive() is None
+    assert received(control) is None
     control.answer(asked, triggered(7))
     assert answered(new).id == "a"
     assert not old.poll(0)
@@ -308,7 +315,7 @@ def test_flood_leaves_the_loop_its_turn(control: Control, connect: Connect) -> N
     calls = answers = 0
     while answers < 50:
         if control.waits or control.socket.poll(0):
-            assert control.receive() is None
+            assert received(control) is None
             calls += 1
         while asker.poll(0):
             asker.recv_multipart()
@@ -321,7 +328,7 @@ def test_flood_that_reads_no_answer_keeps_nobody_out(control: Control, connect: 
     hostile, asker = connect(), connect()
     hostile.sndhwm = 1
     for _ in range(2000):
-        hostile.send(b"flood", zmq.DONTWAIT) if hostile.poll(0, zmq.POLLOUT) else control.receive()
+        hostile.send(b"flood", zmq.DONTWAIT) if hostile.poll(0, zmq.POLLOUT) else received(control)
     assert carried_out(control, asker, trigger("a"), triggered(1)).id == "a"
 
 
@@ -330,13 +337,13 @@ def test_flood_is_cut_off_and_others_are_served(control: Control, connect: Conne
     hostile, asker = connect(), connect()
     hostile.sndhwm = hostile.rcvhwm = 0  # With its answers held back it would not see that it is cut off.
     with hostile.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
-        for _ in range(module._A_SECOND + 1000):
+        for _ in range(anteroom.A_SECOND + 1000):
             hostile.send(b"flood")
         assert carried_out(control, asker, trigger("a"), triggered(1)).id == "a"
         while not told.poll(0):
-            control.receive()
+            received(control)
     while control.waits or control.socket.poll(300):
-        assert control.receive() is None
+        assert received(control) is None
     clock.us += 1_000_000
     hostile.send(frame_from_request(trigger("b")))
     asked = taken(control)
@@ -347,7 +354,7 @@ def test_so_many_in_each_second_are_no_flood(control: Control, connect: Connect,
     """Seconds are counted apart, and who keeps to them is answered each time."""
     asker = connect()
     for n in range(3):
-        for m in range(module._A_SECOND // 2):
+        for m in range(anteroom.A_SECOND // 2):
             carried_out(control, asker, AskStatus(version=1, id=f"{n}.{m}"), refused(Refusal.BUSY))
         clock.us += 1_000_000
 
@@ -373,6 +380,10 @@ hello = bytes([0, 5]) + b"hello"
 ping = bytes([4, 7]) + b"\\4PING" + bytes(2)
 context = zmq.Context()
 control = Control(context, "ipc://" + sys.argv[1], SYSTEM_CLOCK)
+
+def received(control):
+    control.read()
+    return control.receive()
 """
 
 # With a limit on what waits libzmq aborts here: it answers a ping that it reads after the peer's end.
@@ -382,7 +393,7 @@ hostile.sendall((hello * 5 + ping) * 300)
 control.socket.poll(10_000)
 hostile.close()
 while control.waits or control.socket.poll(300):
-    control.receive()
+    received(control)
 """
 
 # With handover libzmq aborts here: its own next ping, within a second, goes to a peer whose end it knows.
@@ -390,14 +401,14 @@ SAME_NAME = """
 old = connected(b"plc")
 old.sendall(hello)
 control.socket.poll(10_000)
-control.receive()
+received(control)
 new = connected(b"plc")
 new.sendall(hello)
 control.socket.poll(300)
-control.receive()
+received(control)
 old.sendall(hello)
 control.socket.poll(300)
-control.receive()
+received(control)
 old.close()
 third = connected(b"")
 while third.recv(2, socket.MSG_WAITALL) != bytes([4, 7]):  # Our own heartbeats go on.
@@ -459,7 +470,7 @@ def test_any_message_is_answered_once(message: list[bytes], control: Control, co
     asker.send_multipart(message)
     assert isinstance(turned_away(control, asker), Refused)
     asker.close(0)
-    assert control.receive() is None
+    assert received(control) is None
 
 
 RUNS = itertools.count()
@@ -482,7 +493,7 @@ def test_each_trigger_is_carried_out_once(
         id_ = f"{run}-{name}"
         askers[number].send(frame_from_request(trigger(id_)))
         assert control.socket.poll(PATIENCE_MS)
-        asked = control.receive()
+        asked = received(control)
         assert (asked is not None) == (id_ not in parts)
         if asked is None:
             continue

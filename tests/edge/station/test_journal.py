@@ -251,6 +251,8 @@ def test_a_refusal_is_known_for_ten_thousand_tickets(tmp_path: Path) -> None:
     journal.write_waiting()
     assert not journal.kept(later)
     assert len(journal._refused) == 1
+    # What is so old that a refusal of it may be forgotten is not said to be kept.
+    assert not journal.kept(refused)
 
 
 # ---- restarts ------------------------------------------------------------------------------------------------

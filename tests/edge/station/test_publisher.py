@@ -119,17 +119,18 @@ def test_every_subscription_is_told_also_to_a_topic_that_has_a_reader(publisher:
     assert publisher.subscriptions().all == []
 
 
+@pytest.mark.parametrize("sent", [b"\x01%d", b"neither %d"])
 def test_a_flood_of_subscriptions_is_cut_off(
-    context: Context, publisher: Publisher, reader: Any, tmp_path: Path
+    sent: bytes, context: Context, publisher: Publisher, reader: Any, tmp_path: Path
 ) -> None:
-    """Who subscribes without end in a second loses its connection; another reader is served."""
+    """Who subscribes, or says anything else, without end in a second loses its connection; another reader is served."""
     listening = reader("results", b"verdict/")
     with context.socket(zmq.XSUB) as hostile:
         hostile.sndhwm = hostile.linger = 0
         with hostile.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
             hostile.connect(f"ipc://{tmp_path}/results")
             for n in range(module._SUBSCRIPTIONS_A_SECOND + 1000):
-                hostile.send(b"\x01%d" % n)
+                hostile.send(sent % n)
             while not told.poll(0):
                 publisher.subscriptions()
     publisher.verdict(reject(1))
