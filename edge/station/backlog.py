@@ -72,8 +72,9 @@ class Batch:
         """The highest seq there is word of, 0 = none."""
         return max((*(verdict.seq for verdict in self.verdicts), *(last for _, last in self.lost), 0))
 
+    @cached_property
     def counter(self) -> int | None:
-        """Return the line's counter at the newest part that it had counted."""
+        """The line's counter at the newest part that it had counted."""
         counted = ((trigger.part, trigger.counter) for trigger in self.triggers if trigger.counter is not None)
         found = [self.lost_counter, *counted]
         return max(found, key=lambda pair: pair[0])[1]

@@ -123,6 +123,8 @@ class Journal:
         self._backlog = backlog
         self._batch: Batch | None = None
         self._refused: frozenset[int] = frozenset()
+        self._forgotten = 0
+        """Up to this ticket refusals have been forgotten."""
         reader = Side(store, connect)
         self._replays = Replays(reader)
         self._keeper = Side(store, connect)
@@ -196,9 +198,9 @@ class Journal:
         """
         Return whether what the ticket stands for is on the disk: settled, and neither refused nor dropped.
 
-        To be asked soon: after 10,000 tickets more a refusal is forgotten.
+        To be asked soon: after 10,000 tickets more a refusal is forgotten, and then nothing so old is said to be kept.
         """
-        return ticket <= self.durable and ticket not in self._refused
+        return self._forgotten < ticket <= self.durable and ticket not in self._refused
 
     def ask(self, key: object, after: Position, limit: int) -> bool:
         """
@@ -350,8 +352,12 @@ class Journal:
             self._troubles.tell("fault", fault)
         if refused := {*batch.refused, *batch.dropped}:
             known = {*self._refused, *refused}
+            # Of drops without number the batch itself knows the newest only.
+            full = len(batch.dropped) == REFUSALS_KNOWN
+            oldest = max(batch.ticket - REFUSALS_KNOWN, batch.dropped[0] if full else 0)
             # Told before they are settled: the loop may ask in between.
-            self._refused = frozenset(ticket for ticket in known if ticket > batch.ticket - REFUSALS_KNOWN)
+            self._forgotten = max(self._forgotten, *(ticket for ticket in (0, *known) if ticket <= oldest))
+            self._refused = frozenset(ticket for ticket in known if ticket > oldest)
         kept = (entry for ticket, entry in zip(batch.tickets, batch.entries, strict=True) if ticket not in refused)
         self._entries_written += len(batch.entries)
         self.durable_seq = max([self.durable_seq, *(entry.seq for entry in kept if isinstance(entry, VerdictEntry))])

@@ -160,7 +160,7 @@ def _write(
             _text([(*key, n) for key, n in counts.items()]),
             batch.last_part,
             batch.last_seq,
-            batch.counter(),
+            batch.counter,
             batch.number,
         ),
     )

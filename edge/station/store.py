@@ -251,7 +251,7 @@ class Store:
         self._ledger.merge(batch.tally)
         self._part = max(self._part, batch.last_part)
         self._seq = max(self._seq, batch.last_seq)
-        self._counter = self._counter if (counter := batch.counter()) is None else counter
+        self._counter = self._counter if (counter := batch.counter) is None else counter
         for consumer, position in batch.cursors.items():
             self._cursors.pop(consumer, None)
             if position is not None:
