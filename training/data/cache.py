@@ -120,7 +120,7 @@ class _FiledPictures(Sequence[Picture]):
         image, labels = _opened(stem.with_suffix(".image.npy"), 3), _opened(stem.with_suffix(".labels.npy"), 2)
         if image is None or labels is None or image.shape[:2] != labels.shape:
             return None
-        return Picture(image, labels, sample.class_ids, sample.drawn)
+        return Picture(image, labels, sample.class_ids, sample.drawn, sample.source)
 
 
 def _opened(path: Path, dimensions: int) -> NDArray[np.uint8] | None:
@@ -142,9 +142,8 @@ def _write(path: Path, array: NDArray[np.uint8]) -> None:
                 os.fsync(file.fileno())
                 file.close()
                 part.replace(path)
-            except BaseException:
+            finally:
                 part.unlink(missing_ok=True)
-                raise
     except OSError as error:
         raise ConfigurationError(
             f"--cache {path.parent}: {error.strerror or error}; free space, or leave it out"

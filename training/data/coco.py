@@ -143,7 +143,11 @@ def _groups(table: Path, images: Sequence[Image]) -> dict[str, tuple[str, str]]:
         raise DataError(f"{table}: cannot be read: {error}") from error
     if not rows or not {"image", "group"} <= set(rows[0]):
         raise DataError(f"{table}: expected rows with the columns image,group and, if you like, split")
-    by_image = {row["image"]: ((row["group"] or "").strip(), (row.get("split") or "").strip()) for row in rows}
+    by_image: dict[str, tuple[str, str]] = {}
+    for line, row in enumerate(rows, start=2):
+        stated = (row["group"] or "").strip(), (row.get("split") or "").strip()
+        if by_image.setdefault(row["image"], stated) != stated:
+            raise DataError(f"{table}:{line}: {row['image']} stands above with another group or split; keep one row")
     missing = [image.file_name for image in images if image.file_name not in by_image]
     if missing:
         raise DataError(f"{table}: no row for {missing[0]} ({len(missing)} such); name each as the json file does")

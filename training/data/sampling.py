@@ -162,7 +162,7 @@ class TrainingTiles:
         """Cut the whole grid of a picture, in any order."""
         picture = self._pictures[self._index.sure[rng.integers(len(self._index.sure))]]
         cores = rng.permutation(grid_cores(picture, self._recipe.tile)).tolist()
-        return [window_at(picture, top, left, self._recipe.tile, self._recipe.pad_value) for top, left in cores]
+        return [window_at(picture, top, left, self._cut, self._recipe.pad_value) for top, left in cores]
 
     def _lay(self, rng: np.random.Generator, picture: Picture, y: int, x: int) -> Window:
         """Lay a tile so that its core holds (y, x): on the grid, or anywhere else."""

@@ -68,6 +68,7 @@ def test_a_file_that_is_cut_short_is_made_again(tmp_path: Path, size: int) -> No
     found = store(dataset, tmp_path / "cache").pictures(dataset.samples)
     assert all((one.image == other.image).all() for one, other in zip(found, expected, strict=True))
     assert all((one.labels == other.labels).all() for one, other in zip(found, expected, strict=True))
+    assert [one.source for one in found] == [other.source for other in expected] != []
 
 
 def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

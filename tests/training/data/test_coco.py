@@ -232,6 +232,9 @@ def test_groups_may_stand_in_a_table(tmp_path: Path) -> None:
     (folder / "groups.csv").write_text("\n".join(rows[:-1]))
     with pytest.raises(DataError, match=r"groups\.csv: no row for 4\.png \(1 such\)"):
         read_dataset(folder)
+    (folder / "groups.csv").write_text("\n".join([*rows, "4.png,c,train"]))
+    with pytest.raises(DataError, match=r"groups\.csv:6: 4\.png stands above with another group"):
+        read_dataset(folder)
 
 
 def test_a_box_is_no_mask_but_may_be_a_class(tmp_path: Path) -> None:
