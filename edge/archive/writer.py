@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -101,12 +102,11 @@ class ArchiveWriter:
         self._unfinished = root / UNFINISHED
         root.mkdir(parents=True, exist_ok=True)
         self._mark = os.open(root / MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+        with ExitStack() as unless_open:
+            unless_open.callback(os.close, self._mark)
             self._lock(time.monotonic() + wait_s)
             self._begin()
-        except BaseException:
-            os.close(self._mark)
-            raise
+            unless_open.pop_all()
 
     def _lock(self, until_s: float) -> None:
         while True:
@@ -163,9 +163,9 @@ class ArchiveWriter:
             sizes = _write_files(new, part, verdict)
             folder.parent.mkdir(parents=True, exist_ok=True)
             new.rename(folder)
-        except BaseException:
+        finally:
+            # Nothing is there any more when all went well.
             shutil.rmtree(new, ignore_errors=True)
-            raise
         return StockedPart(folder, part.reason, hour_us_of(folder), _on_disk(sizes))
 
     def remove(self, part: StockedPart) -> None:

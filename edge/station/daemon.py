@@ -130,11 +130,10 @@ def _journal(station: Station, folder: Path) -> Iterator[Records]:
         return
     journal = open_journal(folder, station.journal, SYSTEM_CLOCK)
     journal.start()
-    try:
+    with contextlib.ExitStack() as unless_closed:
+        unless_closed.callback(journal.close, clean=False)
         yield journal
-    except BaseException:
-        journal.close(clean=False)
-        raise
+        unless_closed.pop_all()
 
 
 @contextlib.contextmanager
