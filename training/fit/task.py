@@ -52,6 +52,7 @@ class TileTask(L.LightningModule):
         self._terms = terms
         self._fresh = fresh
         self._groups()  # DDP, which is set up before the optimiser, must know what does not learn
+        self.train()  # Lightning does not: it fits in the mode it finds, and goes back to that after a validation
 
     def train(self, mode: bool = True) -> TileTask:
         super().train(mode)

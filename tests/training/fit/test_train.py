@@ -23,7 +23,7 @@ from training.fit.record import Row
 from training.fit.schedule import Stopwatch
 from training.fit.state import read_state
 from training.fit.train import train
-from training.networks.checkpoint import load, load_spec, network_from_spec, save
+from training.networks.checkpoint import Kind, load, load_spec, network_from_spec, save
 
 SAME_AGAIN = ("epoch", "phase", "loss", "val_loss", "val_score", "learning_rate")
 """Columns of metrics.csv that hold no time."""
@@ -162,6 +162,20 @@ def test_a_full_disk_leaves_the_old_checkpoint(dataset: Dataset, tmp_path: Path)
         "segmenter.json",
         "segmenter.safetensors",
     ]
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "classifier"])
+def test_a_frozen_backbone_stays_what_was_loaded(dataset: Dataset, tmp_path: Path, kind: Kind) -> None:
+    """After two epochs with a validation between them each tensor is equal to the bit, batch-norm statistics too."""
+    spec = spec_of(dataset, kind)
+    given = save(tmp_path / "given", network_from_spec(spec), spec)
+    trained = train(dataset, spec, run_of(tmp_path / "out", "frozen", weights=str(given), epochs=2)).path
+    before, after = (
+        [tensor for module in load(path)[1].backbone_modules() for tensor in module.state_dict().values()]
+        for path in (given, trained)
+    )
+    assert len(before) > 10
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 def test_patience_ends_a_phase(dataset: Dataset, tmp_path: Path) -> None:
