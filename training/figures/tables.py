@@ -74,7 +74,7 @@ def _classes(report: Report) -> Table:
     for of_class in report.masks.classes:
         cells = [of_class.name, str(of_class.dice.images), str(of_class.dice.groups)]
         cells += [estimate_text(figure) for figure in (of_class.dice, of_class.iou, of_class.pooled_dice)]
-        table.add_row(*cells, *([rate_text(report.tiles.recall[of_class.name])] if report.tiles else []))
+        table.add_row(*cells, *([estimate_text(report.tiles.recall[of_class.name])] if report.tiles else []))
     return table
 
 
@@ -134,8 +134,8 @@ def _lines_of_tiles(report: Report) -> list[str]:
     )
     if report.tiles is not None and report.segmented_share is not None:
         lines.append(
-            f"tiles: {rate_text(report.tiles.any_recall)} of the defective ones go on, "
-            f"{rate_text(report.tiles.false_share)} of the sound ones, {percent(report.segmented_share)} of all"
+            f"tiles: {estimate_text(report.tiles.any_recall)} of the defective ones go on, "
+            f"{estimate_text(report.tiles.false_share)} of the sound ones, {percent(report.segmented_share)} of all"
         )
     return lines
 

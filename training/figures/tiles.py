@@ -9,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.windows import ABSENT, PRESENT
-from training.figures.intervals import Rate, rate
+from training.figures.intervals import Estimate, mean
 
 
 class TileFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How the gates sort the tiles of pictures whose defects are drawn."""
+    """
+    How the gates sort the tiles of pictures whose defects are drawn; *images* counts tiles.
 
-    recall: dict[str, Rate]
+    Shares of tiles, with a bootstrap over groups: a part has many tiles, and a rate by group would count it as found
+    with the first of them.
+    """
+
+    recall: dict[str, Estimate]
     """By class: tiles holding the class whose score for it reaches its gate."""
-    any_recall: Rate
+    any_recall: Estimate
     """Tiles holding any class that go on to the segmenter, whichever class opened the gate."""
-    false_share: Rate
+    false_share: Estimate
     """Tiles without any defect that go on."""
 
 
@@ -40,15 +45,15 @@ def tile_figures(
         scores: (T, K) probabilities.
         gates: (K,); a tile goes on if any of its scores reaches its class's gate.
         groups: of each tile's picture.
-        confidence: of every interval and bound.
+        confidence: of every interval.
     """
     reached: NDArray[np.bool_] = np.asarray(scores >= gates)
     present: NDArray[np.bool_] = np.asarray(targets == PRESENT)
     absent: NDArray[np.bool_] = np.asarray(targets == ABSENT)
 
-    def share(flags: NDArray[np.bool_], among: NDArray[np.bool_]) -> Rate:
+    def share(flags: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
         at = np.flatnonzero(among).tolist()
-        return rate(flags[at].tolist(), [groups[index] for index in at], confidence)
+        return mean(flags[at].tolist(), [groups[index] for index in at], confidence)
 
     opened = np.asarray(reached.any(axis=1))
     return TileFigures(
