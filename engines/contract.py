@@ -15,6 +15,7 @@ h, w = core + 2 halo; ch, cw = core; K = number of defect classes; label k = cla
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -61,6 +62,17 @@ class Limit(Record, frozen=True):
         if not self.low <= self.default <= self.high:
             raise ValueError(f"default {self.default} is not within its bounds {self.low} to {self.high}")
 
+    def require_within(self, key: str, least: float, most: float = math.inf) -> None:
+        """
+        Refuse bounds that no recipe could mean.
+
+        Raises:
+            ValueError: names the key and what was expected.
+        """
+        if not least <= self.low <= self.high <= most:
+            expected = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+            raise ValueError(f"{key}: bounds {self.low:g} to {self.high:g}, expected {expected}")
+
 
 class TileShape(Record, frozen=True):
     """Cores partition the frame; each tile adds *halo* pixels of context on every side. All in px."""
@@ -88,6 +100,14 @@ class Rule(Record, frozen=True):
     max_count: Limit
     """So many regions that count are still a PASS (whole numbers)."""
 
+    def __post_init__(self) -> None:
+        self.min_area_px.require_within("min_area_px", 1.0)
+        self.min_peak.require_within("min_peak", 0.0, 1.0)
+        self.max_count.require_within("max_count", 0.0)
+        for value in (self.max_count.default, self.max_count.low, self.max_count.high):
+            if value != math.floor(value):
+                raise ValueError(f"max_count: {value:g}, expected whole numbers")
+
 
 class DefectClass(Record, frozen=True):
     """One defect class: its gate (classifier), its threshold (segmenter) and its rule."""
@@ -96,6 +116,12 @@ class DefectClass(Record, frozen=True):
     gate: Limit
     threshold: Limit
     rule: Rule
+
+    def __post_init__(self) -> None:
+        self.gate.require_within("gate", 0.0, 1.0)
+        self.threshold.require_within("threshold", PLANES_FROM, 1.0)
+        if self.threshold.low <= PLANES_FROM:
+            raise ValueError(f"threshold: low {self.threshold.low:g}, expected more than {PLANES_FROM:g}")
 
 
 class Scale(Record, frozen=True):

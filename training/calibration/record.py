@@ -78,7 +78,7 @@ def require_fitting(
     Refuse a calibration of other networks: its gates mean nothing to these.
 
     Raises:
-        BundleError: a checkpoint is another one than was calibrated.
+        BundleError: a checkpoint is another one than was calibrated, or the classes are others.
         ConfigurationError: defects would be followed into more or fewer tiles.
     """
     for spec, sha256 in ((classifier, calibration.classifier_sha256), (segmenter, calibration.segmenter_sha256)):
@@ -87,6 +87,12 @@ def require_fitting(
                 f"the calibration is of a {spec.kind} with SHA-256 {sha256[:12]}..., this one has "
                 f"{str(spec.weights_sha256)[:12]}...: run edge-train calibrate with these checkpoints"
             )
+    names = tuple(of_class.name for of_class in calibration.classes)
+    if names != segmenter.class_names:
+        raise BundleError(
+            f"the calibration has the classes {', '.join(names)}, the networks {', '.join(segmenter.class_names)}: "
+            "run edge-train calibrate again"
+        )
     if calibration.max_tiles != max_tiles:
         raise ConfigurationError(
             f"--max-tiles = {max_tiles}: the calibration was made with {calibration.max_tiles}; "
