@@ -71,12 +71,14 @@ def run_calibrate(flags: CalibrateFlags) -> int:
     show(calibrated.test, console)
     _show_choice(calibrated.calibration, console)
     path = flags.out or segmenter.parent / CALIBRATION_NAME
+    refused = bool(refusal_of(calibrated))
+    if not refused:
+        write_calibration(path, calibrated.calibration)
     if flags.report:
-        page = path.with_name(f"{path.stem}{'-not-proven' if refusal_of(calibrated) else ''}.html")
+        page = path.with_name(f"{path.stem}{'-not-proven' if refused else ''}.html")
         write_page(page, calibration_page(calibrated, dataset, networks, check))
         progress.print(f"report: {page}", soft_wrap=True, highlight=False)
     calibrated.require_proven()
-    write_calibration(path, calibrated.calibration)
     progress.print(f"{path}: proven on split test; edge-engine export --calibration takes it", soft_wrap=True)
     return 0
 

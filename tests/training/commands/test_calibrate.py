@@ -108,6 +108,14 @@ def test_a_calibration_of_other_networks_is_refused(run: Path, export: Export, t
     assert not export.out.exists()
 
 
+def test_a_calibration_of_other_classes_is_refused(run: Path, export: Export, tmp_path: Path) -> None:
+    """Values stand for the networks' classes, in their order."""
+    classes = msgspec.json.decode((run / CALIBRATION_NAME).read_bytes())["classes"]
+    other = with_other(run / CALIBRATION_NAME, tmp_path, classes=classes[::-1])
+    with pytest.raises(BundleError, match="the calibration has the classes dark, bright, the networks bright, dark"):
+        export_bundle(export.model_copy(update={"calibration": other}))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -196,6 +204,14 @@ def test_a_calibration_leaves_its_page(run: Path, folder: Path, tmp_path: Path) 
     out = tmp_path / "bare.json"
     assert main(["calibrate", str(folder), "--run", str(run), *TARGET, "--out", str(out), "--no-report"]) == 0
     assert [file.name for file in tmp_path.iterdir()] == ["bare.json"]
+
+
+def test_a_page_that_fails_costs_no_calibration(run: Path, folder: Path, tmp_path: Path) -> None:
+    """What was proven is written first."""
+    (tmp_path / "out.html").mkdir()
+    out = tmp_path / "out.json"
+    assert main(["calibrate", str(folder), "--run", str(run), *TARGET, "--out", str(out)]) == 2
+    assert read_calibration(out).test.escapes.groups == 14
 
 
 def test_another_split_of_the_training_data_is_refused(
