@@ -78,12 +78,15 @@ class TileTask(L.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         logits = self._logits(batch).float()
-        self._val_losses.append((self._loss(batch, logits).item(), len(batch.pixels)))
+        # A loss over pixels outside of any picture is finite whatever the logits are.
+        loss = self._loss(batch, logits).item() if torch.isfinite(logits).all() else math.nan
+        self._val_losses.append((loss, len(batch.pixels)))
         self._scores.add(batch, logits)
 
     def on_validation_epoch_end(self) -> None:
         losses = [pair for part in gathered(self._val_losses) for pair in part]
         self.val_loss = sum(loss * tiles for loss, tiles in losses) / max(sum(tiles for _, tiles in losses), 1)
+        self._require_finite_network()
         self.val_score = self._scores.score()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -128,3 +131,17 @@ class TileTask(L.LightningModule):
                 f"process {rank}, over pictures {shown}{more}; the last good checkpoint is kept: lower the learning "
                 f"rate ({self._phase.learning_rate:g}), use --precision 32-true, or look at these pictures"
             )
+
+    def _require_finite_network(self) -> None:
+        """Stop before an epoch is kept that the last steps broke; all processes have the same weights and losses."""
+        state = self.network.state_dict().items()
+        broken = next((name for name, t in state if t.is_floating_point() and not torch.isfinite(t).all()), None)
+        if broken is None and math.isfinite(self.val_loss):
+            return
+        what = (
+            f"weight '{broken}' holds NaN or infinity" if broken else f"the loss over the val split is {self.val_loss}"
+        )
+        raise DataError(
+            f"{what} after phase {self._phase.name}, epoch {self.current_epoch} of it; the last good checkpoint and "
+            f"state are kept: lower the learning rate ({self._phase.learning_rate:g}) or use --precision 32-true"
+        )

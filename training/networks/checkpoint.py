@@ -14,10 +14,11 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import torch
+from msgspec import Meta
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import nn
@@ -30,6 +31,8 @@ from training.networks.resunet import PLAIN, ResUNet
 
 Kind = Literal["classifier", "segmenter"]
 Network = TileClassifier | ResUNet
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+"""Of a picture file: the first digits of its SHA-256."""
 
 
 class CheckpointSpec(Record, frozen=True):
@@ -50,6 +53,8 @@ class CheckpointSpec(Record, frozen=True):
     depth: int | None = None
     encoder: str = PLAIN
     """Of a segmenter: PLAIN, or a timm name."""
+    seen: tuple[Digest, ...] = ()
+    """Pictures of the splits train and val that it, or the network it began from, has seen; ascending."""
     weights_sha256: Sha256 | None = None
     """Filled by save()."""
 
@@ -96,8 +101,10 @@ def save(folder: Path, module: nn.Module, spec: CheckpointSpec) -> Path:
         The path of the .safetensors file.
 
     Raises:
+        DataError: a weight is not finite; the old checkpoint is untouched.
         OSError: the folder cannot be written; the old checkpoint is untouched.
     """
+    require_finite(module.state_dict(), f"checkpoint {folder / spec.kind}")
     folder.mkdir(parents=True, exist_ok=True)
     weights = safetensors.save({name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()})
     spec = msgspec.structs.replace(spec, weights_sha256=hashlib.sha256(weights).hexdigest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import resource
 import shutil
 from dataclasses import replace
@@ -22,6 +23,7 @@ from training.fit.progress import Display
 from training.fit.record import Row
 from training.fit.schedule import Stopwatch
 from training.fit.state import read_state
+from training.fit.task import TileTask
 from training.fit.train import train
 from training.networks.checkpoint import Kind, load, load_spec, network_from_spec, save
 
@@ -142,6 +144,44 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(dataset: Datas
     ):
         train(dataset, spec, run)
     assert good.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "classifier"])
+def test_an_epoch_that_ends_in_broken_weights_is_not_kept(
+    dataset: Dataset, tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are NaN after the second epoch's last step: checkpoint, state and rows of the first one stay."""
+    begin, validations = TileTask.on_validation_epoch_start, itertools.count()
+
+    def broken(task: TileTask) -> None:
+        if next(validations) == 1:
+            with torch.no_grad():
+                for parameter in task.network.parameters():
+                    parameter.fill_(math.nan)
+        begin(task)
+
+    monkeypatch.setattr(TileTask, "on_validation_epoch_start", broken)
+    spec = spec_of(dataset, kind)
+    with pytest.raises(DataError, match="holds NaN or infinity after phase scratch, epoch 1 of it; the last good"):
+        train(dataset, spec, run_of(tmp_path, epochs=3))
+    assert load(tmp_path / f"{kind}.safetensors")[0].made_with["epoch"] == "0"
+    state = read_state(tmp_path / kind / "state.safetensors")
+    assert all(tensor.isfinite().all() for tensor in state["state_dict"].values())
+    assert [row[0] for row in rows_of(tmp_path, kind)] == ["0"]
+
+
+def test_logits_that_are_not_finite_are_no_score(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights are whole, their answers over the val split are not: nothing of the epoch is kept."""
+    monkeypatch.setattr(TileTask, "_loss", lambda task, batch, logits: logits.sum() * (1.0 if task.training else 0.0))
+    answer = TileTask._logits
+    monkeypatch.setattr(
+        TileTask, "_logits", lambda task, batch: answer(task, batch) * (1.0 if task.training else math.inf)
+    )
+    with pytest.raises(DataError, match="the loss over the val split is nan after phase scratch, epoch 0"):
+        train(dataset, spec_of(dataset), run_of(tmp_path))
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(dataset: Dataset, tmp_path: Path) -> None:

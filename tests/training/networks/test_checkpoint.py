@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import torch
+from safetensors import torch as safetensors
 
 from edge.errors import BundleError, ConfigurationError, DataError
 from engines.contract import TileShape
-from training.networks.checkpoint import CheckpointSpec, load, network_from_spec, save
+from training.networks.checkpoint import CheckpointSpec, Network, load, network_from_spec, save
 
 SHARED: dict[str, Any] = {
     "format": "mono8",
@@ -102,11 +104,32 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_poisoned_weights_are_refused(tmp_path: Path) -> None:
     """A single NaN among the weights is found before anything is inferred."""
+    path = save(tmp_path, network_from_spec(SEGMENTER), SEGMENTER)
+    spec, network = load(path)
+    poison(network)
+    path.write_bytes(safetensors.save(network.state_dict()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_bytes(msgspec.json.encode(msgspec.structs.replace(spec, weights_sha256=digest)))
+    with pytest.raises(DataError, match="holds NaN or infinity"):
+        load(path)
+
+
+def test_poisoned_weights_are_not_saved(tmp_path: Path) -> None:
+    """The checkpoint of before stays, and nothing lies beside it."""
     network = network_from_spec(SEGMENTER)
+    path = save(tmp_path, network, SEGMENTER)
+    before = path.read_bytes()
+    poison(network)
+    with pytest.raises(DataError, match="holds NaN or infinity"):
+        save(tmp_path, network, SEGMENTER)
+    assert path.read_bytes() == before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["segmenter.json", "segmenter.safetensors"]
+
+
+def poison(network: Network) -> None:
+    """Make a single weight NaN."""
     with torch.no_grad():
         next(network.parameters()).view(-1)[0] = float("nan")
-    with pytest.raises(DataError, match="holds NaN or infinity"):
-        load(save(tmp_path, network, SEGMENTER))
 
 
 def test_a_spec_needs_the_sizes_of_its_kind() -> None:
