@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from edge.errors import ConfigurationError, DataError
+from edge.errors import BundleError, ConfigurationError, DataError
 from training.networks.backbone import published_file, published_name, published_weights
 from training.networks.checkpoint import require_finite
 
@@ -27,6 +29,20 @@ CACHE = Path(".cache/edge-inspect/weights")
 """In the home folder: a file <name of the backbone>.safetensors in it is taken before anything is fetched."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which a training script may put the weights, beside its optimiser."""
+_DAMAGED = (
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What torch.load() raises for text, cut files and wrong bytes: it interprets what it reads and checks little of it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,8 @@ def read_weight_file(path: Path) -> WeightFile:
 
     Raises:
         ConfigurationError: there is no such file, or it has another suffix.
-        DataError: it is damaged, holds anything but tensors, or a weight that is not finite.
+        BundleError: it is damaged.
+        DataError: it holds anything but tensors, or a weight that is not finite.
     """
     if path.suffix not in SUFFIXES:
         raise ConfigurationError(f"--weights {path}: expected a file that ends in {', '.join(SUFFIXES)}")
@@ -72,7 +89,7 @@ def published(name: str) -> WeightFile:
 
     Raises:
         ConfigurationError: there are none, or they are neither here nor within reach; says which file to bring where.
-        DataError: the file in the cache folder is damaged.
+        BundleError: the file in the cache folder is damaged.
     """
     cached = Path.home() / CACHE / f"{name}.safetensors"
     if cached.is_file():
@@ -100,22 +117,32 @@ def _from_safetensors(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.load(content)
     except SafetensorError as error:
-        raise DataError(f"--weights {path}: not a whole safetensors file ({error}); fetch it again") from error
+        raise BundleError(f"--weights {path}: not a whole safetensors file ({error}); fetch it again") from error
 
 
 def _from_pickle(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        held = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"the object {code.group(1)}" if code else "something that is no tensor"
-        raise DataError(
-            f"--weights {path}: refused, since it holds {what}, and unpickling that may run any code; "
-            "save the model's state_dict() alone, best as .safetensors"
-        ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"--weights {path}: not a whole PyTorch file ({_first_line(error)}); fetch it again") from error
+        with warnings.catch_warnings():
+            # In a damaged file the protocol's number is any number.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            held = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except _DAMAGED as error:
+        raise _refusal(error, path) from error
     return _unwrapped(held, path)
+
+
+def _refusal(error: Exception, path: Path) -> DataError | BundleError:
+    """Tell a file that holds code from one that is damaged; torch's own text would advise to run the code."""
+    code = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if code:
+        return DataError(
+            f"--weights {path}: refused, since it holds the object {code.group(1)}, and unpickling that may run any "
+            "code; save the model's state_dict() alone, best as .safetensors"
+        )
+    return BundleError(
+        f"--weights {path}: not a whole PyTorch file of tensors alone (torch.load ends in {type(error).__name__}); "
+        "fetch it again, or save the model's state_dict() anew, best as .safetensors"
+    )
 
 
 def _unwrapped(held: Any, path: Path) -> dict[str, Tensor]:

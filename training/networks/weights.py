@@ -7,7 +7,7 @@ Every weight of the backbone must be found, in its shape: no network goes on wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -43,6 +43,7 @@ class Loaded:
         tensors: how many were taken.
         unused: names in the source that the network has no place for.
         fresh: names of the network's parameters that are still random.
+        seen: pictures that a checkpoint of edge-train has seen; None of other sources.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Loaded:
     tensors: int
     unused: tuple[str, ...]
     fresh: tuple[str, ...]
+    seen: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         return (
@@ -72,8 +74,8 @@ def load_weights(network: Network, spec: CheckpointSpec, source: str | Path, *, 
 
     Raises:
         ConfigurationError: the source is not there, not within reach, or does not fit; says what is missing.
-        BundleError: a checkpoint is damaged.
-        DataError: a file is damaged, holds more than tensors, or a weight that is not finite.
+        BundleError: a checkpoint or a file is damaged.
+        DataError: a file holds more than tensors, or a weight that is not finite.
     """
     path = Path(source)
     if path.suffix in (".json", *SUFFIXES):
@@ -120,7 +122,7 @@ def _from_checkpoint(network: Network, spec: CheckpointSpec, path: Path, with_he
     _require_all(given, wanted, f"--weights {path}", f"{spec.kind}")
     network.load_state_dict(given, strict=False)
     file = WeightFile(tensors, path.with_suffix(".safetensors").name, str(other.weights_sha256))
-    return _loaded(network, file, set(given), unused=tensors.keys() - given.keys())
+    return replace(_loaded(network, file, set(given), unused=tensors.keys() - given.keys()), seen=other.seen)
 
 
 def _require_alike(spec: CheckpointSpec, other: CheckpointSpec, path: Path, with_head: bool) -> None:

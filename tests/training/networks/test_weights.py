@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 from edge.errors import BundleError, ConfigurationError, DataError
 from engines.contract import TileShape
 from training.networks.checkpoint import CheckpointSpec, Network, network_from_spec, save
-from training.networks.weight_files import published
+from training.networks.weight_files import published, read_weight_file
 from training.networks.weights import TIMM, Loaded, load_weights
 
 SHARED: dict[str, Any] = {
@@ -247,7 +248,39 @@ def test_a_truncated_file_is_refused(tmp_path: Path, write: Callable[[Path, Stat
     """Half a download is no file."""
     path = write(tmp_path, published_state())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "not a whole" in refused(CLASSIFIER, path, DataError)
+    assert "not a whole" in refused(CLASSIFIER, path, BundleError)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello world\n", b"<!DOCTYPE html><html>404</html>", b'{"message": "Not Found"}', b"PK\3\4", b"\x80\2"],
+)
+def test_what_is_no_pytorch_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A page or a text that was fetched in its stead is told in one line, without advice to unpickle it."""
+    path = tmp_path / "brought.pth"
+    path.write_bytes(content)
+    told = refused(CLASSIFIER, path, BundleError)
+    assert "not a whole PyTorch file" in told
+    assert "weights_only" not in told
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_wrong_bytes_are_refused(tmp_path: Path, zipped: bool) -> None:
+    """Whatever a few bytes are changed to, a file is read, or refused as damaged or as holding code."""
+    path = tmp_path / "brought.pth"
+    torch.save({"weight": torch.ones(3)}, path, _use_new_zipfile_serialization=zipped)
+    whole, rng = path.read_bytes(), random.Random(0)
+    refusals = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for _ in range(3):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        path.write_bytes(content[: rng.choice((len(content), rng.randrange(len(content))))])
+        try:
+            read_weight_file(path)
+        except (BundleError, DataError):
+            refusals += 1
+    assert refusals > 50
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
