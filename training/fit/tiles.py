@@ -36,7 +36,8 @@ def read_tiles(dataset: Dataset, spec: CheckpointSpec, run: Run, rank: int, worl
 
     Raises:
         DataError: pictures or labels are unusable, or a split holds nothing to learn from.
-        ConfigurationError: the crop does not fit the network, or the pictures not the memory.
+        ConfigurationError: the crop does not fit the network, or the pictures not the memory, or there are fewer
+            validation tiles than processes.
     """
     recipe = TileRecipe(spec.format, spec.tile, spec.pad_value, len(spec.class_names))
     store = PictureStore(dataset.sha256, spec.format, memory_gb=run.memory_gb, folder=run.cache)
@@ -49,15 +50,20 @@ def read_tiles(dataset: Dataset, spec: CheckpointSpec, run: Run, rank: int, worl
         augmentation=run.augmentation,
         rank=rank,
     )
-    validation = ValidationTiles(
-        store.pictures(_teaching(dataset, "val", spec)),
-        recipe,
-        batch_size=run.batch,
-        max_tiles=run.validation_tiles,
-        rank=rank,
-        world=world,
-    )
-    return Tiles(Feed(training, run.loaders), validation)
+    pictures = store.pictures(_teaching(dataset, "val", spec))
+
+    def validation(of_rank: int) -> ValidationTiles:
+        return ValidationTiles(
+            pictures, recipe, batch_size=run.batch, max_tiles=run.validation_tiles, rank=of_rank, world=world
+        )
+
+    if world > 1 and not len(validation(world - 1)):  # each asks for the last one, so that all stop or none
+        raise ConfigurationError(
+            f"--devices {run.devices} --nodes {run.nodes}: split 'val' gives fewer tiles than the {world} processes, "
+            f"expected one or more for each; start fewer, label more pictures for 'val', or raise --validation-tiles "
+            f"(now {run.validation_tiles})"
+        )
+    return Tiles(Feed(training, run.loaders), validation(rank))
 
 
 def _teaching(dataset: Dataset, split: Split, spec: CheckpointSpec) -> tuple[Sample, ...]:
