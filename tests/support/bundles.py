@@ -64,6 +64,7 @@ def make_checkpoints(folder: Path) -> tuple[Path, Path]:
         "dataset": "squares",
         "dataset_sha256": "0" * 64,
         "made_with": {"seed": "5"},
+        "seen": ("0" * 16,),
     }
     classifier = CheckpointSpec(kind="classifier", backbone="test_efficientnet", reduce=2, **shared)
     segmenter = CheckpointSpec(kind="segmenter", width=4, depth=2, **shared)

@@ -25,6 +25,7 @@ def spec_of(dataset: Dataset, kind: Kind = "segmenter") -> CheckpointSpec:
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,
         made_with={},
+        seen=("f" * 16,),
         backbone="test_resnet",
         reduce=2,
         width=2,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from edge.errors import ConfigurationError, DataError
+from edge.errors import DataError
 from edge.rules import default_recipe
 from engines.contract import DefectClass
 from training.calibration.bounds import bounded_classes
@@ -34,6 +34,7 @@ from training.figures.engine import TrainedNetworks
 from training.figures.evaluate import evaluate, require_same_classes
 from training.figures.parts import part_figures
 from training.figures.report import Report, Terms
+from training.figures.unseen import require_unseen
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ def calibrate(
     Raises:
         TargetUnsupported: the parts of split test cannot prove the target, or no setting keeps it on split val.
         DataError: a split has no bad or no sound part, or a picture is unusable.
-        ConfigurationError: the networks were trained with another split of these data.
+        ConfigurationError: a network has seen a part of split test.
+        BundleError: a checkpoint does not say what it has seen.
     """
     require_same_classes(dataset, networks)
-    _require_same_split(dataset, networks, seed)
+    require_unseen(dataset, networks)
     for split in ("val", "test"):
         _require_both_kinds(dataset, split)
     target.require_provable("test", _groups(dataset.split("test"), target.kind))
@@ -142,15 +144,4 @@ def _require_both_kinds(dataset: Dataset, split: Split) -> None:
         if not _groups(dataset.split(split), kind):
             raise DataError(
                 f"{dataset.name}: split '{split}' has no {kind} part; calibration weighs bad parts against sound ones"
-            )
-
-
-def _require_same_split(dataset: Dataset, networks: TrainedNetworks, seed: int) -> None:
-    """Another seed deals the groups anew: the proof would stand on parts that training has seen."""
-    for spec in (networks.classifier_spec, networks.segmenter_spec):
-        trained_with = spec.made_with.get("seed", str(seed))
-        if spec.dataset_sha256 == dataset.sha256 and trained_with != str(seed):
-            raise ConfigurationError(
-                f"--seed = {seed}: the {spec.kind} was trained on these data with --seed {trained_with}, which may "
-                f"split them otherwise; give --seed {trained_with}"
             )

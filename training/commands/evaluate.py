@@ -22,6 +22,7 @@ from training.figures.intervals import CONFIDENCE
 from training.figures.received import score
 from training.figures.report import BAD_SHARE, Report, Terms
 from training.figures.tables import show
+from training.figures.unseen import require_unseen
 from training.report.evaluation import evaluation_page
 from training.report.page import write_page
 
@@ -93,6 +94,8 @@ def run_evaluate(flags: EvaluateFlags) -> int:
     networks = TrainedNetworks(*flags.checkpoints(), flags.max_tiles)
     check = flags.found()
     dataset = flags.dataset()
+    if flags.split == "test":
+        require_unseen(dataset, networks)
     report = evaluate(dataset, flags.split, networks, _classes(flags, networks), flags.terms(), whole=flags.whole)
     if flags.report is not None:
         write_page(flags.report, evaluation_page(report, dataset, networks, made_with(flags.seed), check))

@@ -56,6 +56,7 @@ class Record:
         weights: of that epoch.
         fresh: parameters that began at random beside pretrained ones; None where nothing was loaded.
         loaded: where pretrained weights came from, for the checkpoint.
+        seen: pictures that the network they came from has seen.
     """
 
     leg: int = 0
@@ -64,6 +65,7 @@ class Record:
     weights: dict[str, Tensor] = field(default_factory=dict)
     fresh: list[str] | None = None
     loaded: dict[str, str] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> bool:
         """Add an epoch; return whether it beats all before it."""

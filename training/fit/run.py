@@ -100,7 +100,7 @@ def essence(run: Run, spec: CheckpointSpec) -> dict[str, str]:
     """Return all that a resumed training must be equal in, by name of the flag."""
     of_run = {key: value for key, value in asdict(run).items() if key not in NO_MATTER}
     of_spec = msgspec.to_builtins(spec)
-    del of_spec["made_with"], of_spec["weights_sha256"]
+    del of_spec["made_with"], of_spec["seen"], of_spec["weights_sha256"]
     return {key: str(value) for key, value in {**of_spec, **of_run, **versions()}.items()}
 
 

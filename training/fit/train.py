@@ -17,6 +17,7 @@ from rich.console import Console
 
 from edge.errors import ConfigurationError
 from training.data.datasets import Dataset
+from training.data.digests import picture_digests
 from training.fit.epochs import Books, Pace
 from training.fit.objective import terms_from_text
 from training.fit.processes import Together, from_first, is_first
@@ -49,7 +50,7 @@ def train(
 
     Args:
         dataset: its splits train and val are used, test is not touched.
-        spec: the network; what it is made with is filled in here.
+        spec: the network; what it is made with and has seen is filled in here.
         run: how long, how fast, where to.
         build: makes the network; another than ours can be trained in the very same way, to compare the two.
 
@@ -72,7 +73,9 @@ def train(
     with _disk_errors(run.out), _quiet_lightning():
         record = _begin(network, spec, run)
         watch.add(record.rows[-1].elapsed_s if record.rows else 0.0)
-        spec = msgspec.structs.replace(spec, made_with={**made_with(run), **record.loaded})
+        spec = msgspec.structs.replace(
+            spec, made_with={**made_with(run), **record.loaded}, seen=_seen(dataset, record.seen)
+        )
         display = Display(spec.kind, legs, record, watch, bar=run.progress)
         tiles: Tiles | None = None
         for number, leg in enumerate(legs):
@@ -84,6 +87,8 @@ def train(
             books = Books(record, leg, spec, run, watch, display)
             trainer = _trainer(run, spec, leg, [Pace(leg, record, watch, run.seed), display, books], len(record.rows))
             tiles = tiles or read_tiles(dataset, spec, run, trainer.global_rank, trainer.world_size)
+            if not record.rows:
+                _remove_older(run, spec.kind)  # only now: a new training that cannot begin leaves the old one whole
             task = TileTask(network, len(spec.class_names), leg.phase, terms, record.fresh)
             trainer.fit(
                 task, tiles.training, tiles.validation, ckpt_path=state_path(run, spec.kind) if goes_on else None
@@ -93,21 +98,36 @@ def train(
 
 
 def _begin(network: Network, spec: CheckpointSpec, run: Run) -> Record:
-    """Return the record of the training to resume; or remove what is left of an older one, and load the weights."""
+    """Return the record of the training to resume, or of a new one, with the weights loaded that it begins with."""
     state = state_path(run, spec.kind)
     if run.resume and state.is_file():
         tree = read_state(state)
         require_same(tree["run"], essence(run, spec), state)
         return record_from_tree(tree["record"])
-    for path in (state, state.with_name("metrics.csv")):
-        path.unlink(missing_ok=True)
     if run.weights is None:
         return Record()
     loaded = load_weights(network, spec, run.weights, with_head=takes_head(run.strategy))
     if is_first():
         Console(stderr=True, soft_wrap=True).print(f"{spec.kind}: {loaded}", highlight=False, markup=False)
     said = {"weights": loaded.source, "weights_sha256": loaded.sha256}
-    return Record(fresh=list(loaded.fresh), loaded=said)
+    if loaded.seen == ():
+        raise ConfigurationError(
+            f"--weights {run.weights}: does not say which pictures it has seen, so that nothing could be proven with "
+            "what is made of it; train it again"
+        )
+    return Record(fresh=list(loaded.fresh), loaded=said, seen=list(loaded.seen or ()))
+
+
+def _seen(dataset: Dataset, before: Sequence[str]) -> tuple[str, ...]:
+    """Return what the network has seen at the end: no proof may stand on these pictures."""
+    return tuple(sorted({*before, *picture_digests([*dataset.split("train"), *dataset.split("val")])}))
+
+
+def _remove_older(run: Run, kind: Kind) -> None:
+    """Remove what a training before has left to be resumed from."""
+    state = state_path(run, kind)
+    for path in (state, state.with_name("metrics.csv")):
+        path.unlink(missing_ok=True)
 
 
 def _is_too_late(leg: Leg, record: Record, watch: Stopwatch) -> bool:

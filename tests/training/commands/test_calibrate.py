@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -20,7 +21,6 @@ from engines.export import export_bundle
 from engines.options import Export
 from tests.support.bundles import write_squares
 from training.calibration.record import CALIBRATION_NAME, read_calibration
-from training.data.datasets import read_dataset
 from training.figures.parts import PartFigures
 from training.figures.tables import bound_text, rate_text
 from training.main import main
@@ -214,14 +214,33 @@ def test_a_page_that_fails_costs_no_calibration(run: Path, folder: Path, tmp_pat
     assert read_calibration(out).test.escapes.groups == 14
 
 
-def test_another_split_of_the_training_data_is_refused(
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+@pytest.mark.parametrize("command", [["calibrate", *TARGET], ["evaluate"]])
+def test_no_proof_stands_on_what_a_network_has_seen(
+    run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, command: list[str]
+) -> None:
+    """A picture of split test that either network was trained on is refused, whatever the rest of the data says."""
+    shutil.copytree(run, tmp_path / "run")
+    description = tmp_path / "run" / f"{kind}.json"
+    picture = folder / "images" / "test4.png"
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()[:16]
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"seen": [digest]}))
+    judge = [command[0], str(folder), "--run", str(tmp_path / "run"), *command[1:]]
+    assert main(judge) == 2
+    said = capsys.readouterr().err
+    assert f"the {kind} was trained on or chosen by 1 of its 21 pictures" in said
+    assert str(picture) in said
+    assert "--write-split" in said
+    if command == ["evaluate"]:
+        assert main([*judge, "--split", "val"]) == 0
+
+
+def test_networks_that_do_not_say_what_they_have_seen_are_refused(
     run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A seed other than the training's may put parts it has seen into test."""
-    for file in run.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    spec = json.loads((tmp_path / "segmenter.json").read_text())
-    spec["dataset_sha256"] = read_dataset(folder).sha256
-    (tmp_path / "segmenter.json").write_text(json.dumps(spec))
-    assert main(["calibrate", str(folder), "--run", str(tmp_path), *TARGET]) == 2
-    assert "the segmenter was trained on these data with --seed 5" in capsys.readouterr().err
+    """Nothing tells whether split test would prove anything."""
+    shutil.copytree(run, tmp_path / "run")
+    description = tmp_path / "run" / "segmenter.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"seen": []}))
+    assert main(["calibrate", str(folder), "--run", str(tmp_path / "run"), *TARGET]) == 3
+    assert "the segmenter's checkpoint does not say which pictures it has seen" in capsys.readouterr().err
