@@ -23,6 +23,8 @@ class Feed:
     def __init__(self, tiles: TrainingTiles, threads: int) -> None:
         self._tiles = tiles
         self._threads = threads
+        # Not anew for each epoch: Python ignores an interrupt while it closes what iterates, and closing would wait.
+        self._pool = ThreadPoolExecutor(threads, "tiles")
         self.waited_s = 0.0
         """Spent in waiting for a batch, since begin_epoch()."""
 
@@ -35,12 +37,11 @@ class Feed:
         return len(self._tiles)
 
     def __iter__(self) -> Iterator[Batch]:
-        with ThreadPoolExecutor(self._threads, "tiles") as pool:
-            coming = (pool.submit(self._tiles.__getitem__, step) for step in range(len(self._tiles)))
-            drawn = deque(islice(coming, self._threads + 1))
-            while drawn:
-                began_s = time.perf_counter()
-                batch = drawn.popleft().result()
-                self.waited_s += time.perf_counter() - began_s
-                drawn.extend(islice(coming, 1))
-                yield batch
+        coming = (self._pool.submit(self._tiles.__getitem__, step) for step in range(len(self._tiles)))
+        drawn = deque(islice(coming, self._threads + 1))
+        while drawn:
+            began_s = time.perf_counter()
+            batch = drawn.popleft().result()
+            self.waited_s += time.perf_counter() - began_s
+            drawn.extend(islice(coming, 1))
+            yield batch
