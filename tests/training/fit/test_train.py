@@ -218,6 +218,22 @@ def test_a_frozen_backbone_stays_what_was_loaded(dataset: Dataset, tmp_path: Pat
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    "change", [{"strategy": "finetune", "weights": "nowhere.safetensors"}, {"crop": 63}], ids=["weights", "pictures"]
+)
+def test_a_training_that_cannot_begin_leaves_the_one_before(
+    dataset: Dataset, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """Without its weights or its tiles it removes nothing: the training before can still be resumed."""
+    run = run_of(tmp_path)
+    train(dataset, spec_of(dataset), run)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(before) == 4
+    with pytest.raises(ConfigurationError, match=r"nowhere\.safetensors|--crop 63"):
+        train(dataset, spec_of(dataset), replace(run, **change))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_patience_ends_a_phase(dataset: Dataset, tmp_path: Path) -> None:
     """A phase ends so many epochs after its best one, which is kept."""
     best = train(dataset, spec_of(dataset), run_of(tmp_path, epochs=30, learning_rate=1e-30, patience=2)).best
