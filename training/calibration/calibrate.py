@@ -7,6 +7,7 @@ From two checkpoints to an operating point: chosen on split val, proven on split
     bounds                 how far a recipe may move each value
     test                   the line's cascade with the networks themselves, at the chosen values
     proof                  the exact upper bound by group is not above the target                       else refused
+    corners                the same with every value at its bound                  else no value may move that way
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge.errors import DataError
 from edge.rules import default_recipe
 from engines.contract import DefectClass
 from training.calibration.bounds import bounded_classes
+from training.calibration.corners import proven_bounds
 from training.calibration.record import Calibration
 from training.calibration.recording import record
 from training.calibration.replay import Replay, Shape
@@ -103,6 +105,13 @@ def calibrate(
     says("the line's cascade over split test")
     terms = Terms(target.confidence, bad_share)
     test = evaluate(dataset, "test", networks, classes, terms)
+    says("the same with every value at its bound")
+    bounds = proven_bounds(
+        classes,
+        target,
+        test.decisions,
+        lambda corner: evaluate(dataset, "test", networks, corner, terms).decisions,
+    )
     return Calibrated(
         Calibration(
             schema=1,
@@ -112,12 +121,15 @@ def calibrate(
             segmenter_sha256=str(networks.segmenter_spec.weights_sha256),
             max_tiles=networks.max_tiles,
             target=target,
-            classes=classes,
+            classes=bounds.classes,
             not_calibrated=tuple(
                 name for k, name in enumerate(networks.class_names) if k not in judge.classes_with_parts()
             ),
             val=part_figures(replay.parts(choice.recipe), networks.class_names, bad_share, target.confidence),
             test=test.decisions,
+            corner=bounds.high,
+            low_corner=bounds.low,
+            taken_back=bounds.taken_back,
             tried=choice.tried,
             made_with=made_with(seed),
         ),

@@ -10,12 +10,19 @@ from msgspec import Meta
 
 from edge.errors import BundleError, ConfigurationError, DataError
 from engines.contract import DefectClass, Name, Record, Sha256
+from training.calibration.corners import End
 from training.calibration.search import TriedSetting
 from training.calibration.target import Target
 from training.figures.parts import PartFigures
 from training.networks.checkpoint import CheckpointSpec, replace_together
 
 CALIBRATION_NAME = "calibration.json"
+
+
+_NOTES: dict[End, str] = {
+    "high": "Split test does not bear the upper bounds: no value may be made less sensitive than it is.",
+    "low": "Split test does not bear the lower bounds: no value may be made more sensitive than it is.",
+}
 
 
 class Calibration(Record, frozen=True):
@@ -30,17 +37,27 @@ class Calibration(Record, frozen=True):
     """As the bundle must be exported: into more tiles under the gate no defect is followed."""
     target: Target
     classes: tuple[DefectClass, ...]
-    """The values, each within bounds that split val supports."""
+    """The values, each within bounds that split val supports and split test bears."""
     not_calibrated: tuple[Name, ...]
     """Classes of which split val has no bad part: they keep the values they came with."""
     val: PartFigures
     """On the parts the values were chosen on: flattering."""
     test: PartFigures
     """On the parts that prove them."""
+    corner: PartFigures
+    """On the same parts, every value at its upper bound as split val supports it."""
+    low_corner: PartFigures | None
+    """The same at the lower bounds, where the target is about overkill; else they are the hard ones."""
+    taken_back: tuple[End, ...]
+    """Bounds that these figures do not bear: all values' bounds at this end are the values themselves."""
     tried: tuple[TriedSetting, ...]
     """The trade-off on split val: one gate and threshold for all classes."""
     made_with: dict[str, str]
     """Versions, seed and the exact command."""
+
+    def notes(self) -> list[str]:
+        """Return which bounds were taken back, a sentence each."""
+        return [_NOTES[end] for end in self.taken_back]
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:

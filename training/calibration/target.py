@@ -52,6 +52,10 @@ class Target(Record, frozen=True):
                 f"{_provable(groups, self.confidence)} at best"
             )
 
+    def is_proven(self, rate: Rate) -> bool:
+        """Tell whether the exact bound of a rate keeps the target."""
+        return rate.at_most is not None and rate.at_most <= self.at_most
+
     def require_proven(self, split: str, rate: Rate) -> None:
         """
         Refuse what the proof does not show.
@@ -59,9 +63,9 @@ class Target(Record, frozen=True):
         Raises:
             TargetUnsupported: says the bound, and how many more independent parts it would take if none of them fails.
         """
-        assert rate.at_most is not None
-        if rate.at_most <= self.at_most:
+        if self.is_proven(rate):
             return
+        assert rate.at_most is not None
         needed = parts_needed(self.at_most, rate.groups_hit, self.confidence)
         raise TargetUnsupported(
             f"--{self.aim} = {self.at_most:g} is not proven: {rate.groups_hit} of {rate.groups} independent "

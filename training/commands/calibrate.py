@@ -91,6 +91,8 @@ def _show_choice(calibration: Calibration, console: Console) -> None:
         kept = " (not calibrated)" if of_class.name in calibration.not_calibrated else ""
         table.add_row(of_class.name + kept, *(_limit_text(limit) for limit in _limits(of_class)))
     console.print(table)
+    for note in calibration.notes():
+        console.print(note, highlight=False, soft_wrap=True)
     target = calibration.target
     console.print(
         f"split val, on which this was chosen: escapes {rate_text(calibration.val.escapes)}, "

@@ -64,6 +64,7 @@ def calibration_page(calibrated: Calibrated, dataset: Dataset, networks: Trained
             *([f"Not proven, and no calibration was written: {refusal}"] if refusal else []),
             *data_warnings(dataset, check, networks.spec.dataset_sha256),
             *uncalibrated,
+            *calibration.notes(),
             *warnings_of(test),
         ],
     )
@@ -88,7 +89,9 @@ def _choice(calibration: Calibration) -> Section:
     return Section(
         "What was chosen, and what it costs",
         charts=(Chart(charts.trade_off(tried, chosen), "settings tried on split val, by picture"),),
-        tables=(rates_table({"val": calibration.val, "test": calibration.test}),),
+        tables=(
+            rates_table({"val": calibration.val, "test": calibration.test, "test, upper bounds": calibration.corner}),
+        ),
         notes=(
             "The dots have one gate and one threshold for all classes; what was chosen may have its own for each "
             "class, and rules. Split val flatters: the values were chosen on it.",

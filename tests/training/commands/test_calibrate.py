@@ -51,6 +51,10 @@ def test_calibration_says_what_it_stands_on(run: Path, folder: Path) -> None:
     assert (calibration.val.escapes.groups, calibration.test.escapes.groups) == (6, 14)
     assert calibration.test.escapes.at_most is not None
     assert calibration.test.escapes.at_most <= 0.2
+    assert calibration.corner.escapes.groups == 14
+    corner_holds = calibration.corner.escapes.groups_hit == 0
+    assert calibration.taken_back == (() if corner_holds else ("high",))
+    assert corner_holds or all(c.gate.high == c.gate.default for c in calibration.classes)
     assert calibration.classifier_sha256 == json.loads((run / "classifier.json").read_text())["weights_sha256"]
     assert len(calibration.tried) > 100
     assert calibration.not_calibrated == ()
