@@ -90,9 +90,10 @@ def train(
             if not record.rows:
                 _remove_older(run, spec.kind)  # only now: a new training that cannot begin leaves the old one whole
             task = TileTask(network, len(spec.class_names), leg.phase, terms, record.fresh)
-            trainer.fit(
-                task, tiles.training, tiles.validation, ckpt_path=state_path(run, spec.kind) if goes_on else None
-            )
+            with _interrupts(spec.kind):
+                trainer.fit(
+                    task, tiles.training, tiles.validation, ckpt_path=state_path(run, spec.kind) if goes_on else None
+                )
     assert record.best is not None
     return Outcome(run.out / f"{spec.kind}.safetensors", record.best, is_first())
 
@@ -165,6 +166,19 @@ def _trainer(
 def _board(run: Run, kind: Kind, epochs_before: int) -> TensorBoardLogger:
     """Log for TensorBoard; what an interrupted training has written beyond its state is taken back."""
     return TensorBoardLogger(run.out / kind, name="tensorboard", version="", purge_step=epochs_before)
+
+
+@contextmanager
+def _interrupts(kind: Kind) -> Iterator[None]:
+    """Turn Lightning's answer to Ctrl-C, an exit without a word, into what a command line knows."""
+    try:
+        yield
+    except SystemExit as exit_:
+        if is_first():
+            Console(stderr=True, soft_wrap=True).print(
+                f"{kind}: interrupted; the same command with --resume goes on after the last whole epoch"
+            )
+        raise KeyboardInterrupt from exit_
 
 
 @contextmanager

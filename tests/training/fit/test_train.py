@@ -7,6 +7,7 @@ import itertools
 import math
 import resource
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,23 @@ def test_the_checkpoint_says_what_it_is_made_with(dataset: Dataset, pretrained: 
     assert made_with["weights_sha256"] == load_spec(pretrained).weights_sha256
     assert made_with["weights"] == "segmenter.safetensors"
     assert '"brightness":20.0' in made_with["augmentation"]
+
+
+def test_ctrl_c_says_how_to_go_on(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupt in the middle of an epoch ends as one, and leaves the state of the epoch before."""
+    step = TileTask.training_step
+
+    def interrupted(task: TileTask, batch: Any, number: int) -> Any:
+        if task.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(task, batch, number)
+
+    monkeypatch.setattr(TileTask, "training_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)  # which Lightning takes away
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, spec_of(dataset), run_of(tmp_path, epochs=2))
+    signal.signal(signal.SIGINT, handler)
+    assert "interrupted; the same command with --resume goes on" in capsys.readouterr().err
+    assert len(read_state(tmp_path / "segmenter" / "state.safetensors")["record"]["rows"]) == 1
