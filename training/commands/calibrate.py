@@ -66,7 +66,7 @@ def run_calibrate(flags: CalibrateFlags) -> int:
             flags.classes(networks.class_names),
             flags.bad_share,
             flags.seed,
-            status.update,
+            status.update if progress.is_terminal else lambda stage: progress.print(stage, highlight=False),
         )
     show(calibrated.test, console)
     _show_choice(calibrated.calibration, console)
