@@ -12,6 +12,7 @@ from pathlib import Path
 import lightning as L
 import msgspec
 import torch
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
@@ -154,13 +155,20 @@ def _trainer(
             logger=_board(run, spec.kind, epochs_before) if run.tensorboard else False,
             log_every_n_steps=1,
             # CUDA has no deterministic kernel for two of the operators used.
-            deterministic="warn" if run.accelerator in ("gpu", "cuda") else True,
+            deterministic=True if _is_on_cpu(run.accelerator) else "warn",
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"--accelerator {run.accelerator} --devices {run.devices}: {error}") from error
+
+
+def _is_on_cpu(accelerator: str) -> bool:
+    """Tell where Lightning will compute, by the questions that it asks itself for ``auto``."""
+    if accelerator == "auto":
+        return not (CUDAAccelerator.is_available() or MPSAccelerator.is_available())
+    return accelerator == "cpu"
 
 
 def _board(run: Run, kind: Kind, epochs_before: int) -> TensorBoardLogger:

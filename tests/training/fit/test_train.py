@@ -294,6 +294,32 @@ def test_the_checkpoint_says_what_it_is_made_with(dataset: Dataset, pretrained: 
     assert '"brightness":20.0' in made_with["augmentation"]
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "has_cuda", "deterministic"),
+    [("auto", False, True), ("auto", True, "warn"), ("cpu", True, True), ("gpu", True, "warn"), ("cuda", True, "warn")],
+)
+def test_only_a_cpu_has_all_operators_deterministic(
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accelerator: str,
+    has_cuda: bool,
+    deterministic: object,
+) -> None:
+    """Where ``auto`` means a GPU, too, an operator that is not deterministic there is a warning and no error."""
+    asked: dict[str, Any] = {}
+
+    def trainer(**flags: Any) -> None:
+        asked.update(flags)
+        raise RuntimeError("enough is known")
+
+    monkeypatch.setattr("training.fit.train.CUDAAccelerator.is_available", lambda: has_cuda)
+    monkeypatch.setattr("training.fit.train.L.Trainer", trainer)
+    with pytest.raises(ConfigurationError, match="enough is known"):
+        train(dataset, spec_of(dataset), run_of(tmp_path, accelerator=accelerator))
+    assert asked["deterministic"] == deterministic
+
+
 def test_ctrl_c_says_how_to_go_on(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
