@@ -2,13 +2,14 @@
 ``python -m tests.qualify [SECTION ...]``: what takes too long for every day, section by section, resumable.
 
 Each section leaves SECTION.json (figures, machine, date, commit) and SECTION.txt (its tables, as docs/results.md has
-them) in the folder; one that is there is shown and not run again. Exit code 1: a promise was broken.
+them) in the folder; one that is there at the same scale is shown and not run again. Exit code 1: a promise was broken.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Qualify(BaseModel):
     sections: CliPositionalArg[list[str]] = Field(
         [], description=f"of {', '.join(SECTIONS)}; none = all but day and those of training"
     )
-    again: bool = Field(False, description="run also what has its result already")
+    again: bool = Field(False, description="run also what has its result already, parts of a section included")
     scale: float = Field(1.0, gt=0, le=10, description="of everything that can be counted or timed; 0.02 = a try")
     out: Path = Field(Path(".cache/qualify"), description="folder of the results")
 
@@ -87,11 +88,13 @@ def qualify(command: Qualify) -> int:
 def _broken(name: str, command: Qualify) -> list[str]:
     """Run a section unless its result is there; return what it says is broken."""
     kept = command.out / f"{name}.json"
-    if kept.exists() and not command.again:
+    result: dict[str, Any] = json.loads(kept.read_bytes()) if kept.exists() and not command.again else {}
+    if result.get("scale") == command.scale:
         CONSOLE.print(f"{name}: done before, see {kept}; --again runs it anew", markup=False)
         CONSOLE.print((command.out / f"{name}.txt").read_text(encoding="utf-8"), markup=False)
-        result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     else:
+        if command.again:
+            shutil.rmtree(command.out / name, ignore_errors=True)
         result = _run(name, command)
         kept.with_suffix(".new").write_text(json.dumps(result, indent=1, default=str), encoding="utf-8")
         kept.with_suffix(".new").replace(kept)

@@ -25,7 +25,7 @@ _STEPS = 120
 
 def run(out: Path, scale: float) -> dict[str, Any]:
     """Train one classifier a fold, and rank the pictures of each fold."""
-    folder = (out / "pitting").absolute()
+    folder = out / "pitting"
     arguments = {"out": str(folder / "runs"), "steps": max(1, round(_STEPS * scale)), "format": "bgr8", "reduce": 1}
     fits = [
         Fit(f"round {number}", "tests.qualify.transfer", {**arguments, "number": number}) for number in range(ROUNDS)

@@ -39,6 +39,25 @@ def test_a_section_is_run_once(section: Any, tmp_path: Path) -> None:
     assert section.scales == [0.5, 0.5]
 
 
+def test_another_scale_is_another_result(section: Any, tmp_path: Path) -> None:
+    """What was done at one scale is not shown for another."""
+    for scale in ("0.5", "0.2", "0.2"):
+        assert qualify.main(["--out", str(tmp_path), "--scale", scale]) == 0
+    assert section.scales == [0.5, 0.2]
+
+
+def test_again_begins_with_nothing(section: Any, tmp_path: Path) -> None:
+    """The parts that a section has kept in its folder are done again with it, and those of no other."""
+    parts = [tmp_path / name / "part.json" for name in ("trial", "other")]
+    for part in parts:
+        part.parent.mkdir()
+        part.touch()
+    assert qualify.main(["trial", "--out", str(tmp_path)]) == 0
+    assert parts[0].exists()
+    assert qualify.main(["trial", "--out", str(tmp_path), "--again"]) == 0
+    assert [part.exists() for part in parts] == [False, True]
+
+
 def test_a_result_says_where_it_is_from(section: Any, tmp_path: Path) -> None:
     """The kept file has the figures, the machine, the date and the commit."""
     assert qualify.main(["trial", "--out", str(tmp_path)]) == 0

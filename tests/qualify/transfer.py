@@ -66,7 +66,7 @@ class Scored(msgspec.Struct, frozen=True):
 
 def run(out: Path, scale: float) -> dict[str, Any]:
     """Pretrain once, then transfer every way, and compare."""
-    folder = (out / "transfer").absolute()
+    folder = out / "transfer"
     source = Fit("source", __name__, {"out": str(folder / "source"), "steps": max(1, round(_SOURCE_STEPS * scale))})
     figures_of([source], folder)
     ways = list(product(STRATEGIES, SHARES, range(ROUNDS)))
