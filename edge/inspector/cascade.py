@@ -6,7 +6,7 @@ The daemon drives it, and through the daemon the demo and edge-bench: there is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,10 @@ class TileEngine(Protocol):
 
     def p99_us(self, n: int) -> int:
         """Return how long a call with *n* rows takes [us]."""
+        ...
+
+    def gather(self, source: Any, rows: Sequence[int]) -> bool:
+        """Take tiles that *source*, the other engine, has read in its last run; see backend.Engine."""
         ...
 
 
@@ -134,6 +138,8 @@ class Cascade:
         self._most_followed = networks.max_tiles
         self._labels = np.zeros((grid.height, grid.width), np.uint8)
         self._confidence = np.zeros_like(self._labels)
+        self._row_of: dict[int, int] = {}
+        """Of the tiles that the classifier read in its last run: they still lie in its input, perhaps on a GPU."""
 
     def inspect(
         self,
@@ -190,6 +196,7 @@ class Cascade:
             task.canvas.cut(batch, self._classifier.inputs[TILES])
             task.watch.lap("tile")
             scores[start : start + len(batch)] = self._classifier.run(len(batch))[SCORES]
+            self._row_of = {tile: row for row, tile in enumerate(batch)}
             task.watch.lap("classify")
             start += len(batch)
         if not np.isfinite(scores).all():
@@ -223,7 +230,9 @@ class Cascade:
         return _Segmented(done, findings, complete=not waiting)
 
     def _segment_batch(self, task: _Task, batch: list[int]) -> None:
-        task.canvas.cut(batch, self._segmenter.inputs[TILES])
+        rows = [self._row_of[tile] for tile in batch if tile in self._row_of]
+        if len(rows) < len(batch) or not self._segmenter.gather(self._classifier, rows):
+            task.canvas.cut(batch, self._segmenter.inputs[TILES])
         task.watch.lap("tile")
         answers = self._segmenter.run(len(batch))
         task.watch.lap("segment")

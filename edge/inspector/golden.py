@@ -6,7 +6,7 @@ PyTorch's answers go through the very cascade of the line, in the place of the e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from edge.bundle import Bundle, Reference, load_reference
-from edge.inspector.backend import Precision
+from edge.inspector.backend import Engine, Precision
 from edge.inspector.cascade import Cascade, Inspection
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
@@ -133,6 +133,9 @@ class _Answering:
 
     def _outputs(self, tiles: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
         raise NotImplementedError
+
+    def gather(self, source: Engine, rows: Sequence[int]) -> bool:
+        return False
 
     def close(self) -> None:
         """Nothing is held."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class PacedEngine:
         outputs = self.engine.run(n)
         self._times[batch_for(self.batches, n)].note(self._clock.now_us() - started_us)
         return outputs
+
+    def gather(self, source: PacedEngine, rows: Sequence[int]) -> bool:
+        """Take rows that another engine has read; see Engine.gather()."""
+        return self.engine.gather(source.engine, rows)
 
     def warm_up(self) -> None:
         """Run every batch size: the first call of each is many times slower than the next, and is not remembered."""

@@ -48,6 +48,8 @@ class Tolerance:
 # network with soft edges 97 % of the masks agreed, and every pixel that did not was within 0.07 of its threshold.
 TOLERANCES: dict[Precision, Tolerance] = {
     "fp32": Tolerance(score=1e-3, doubt=1e-3, iou=0.99, frame_iou=0.95, differing=1e-3, confidence=2e-3, followed=0.95),
+    "fp16": Tolerance(score=1e-2, doubt=1e-2, iou=0.99, frame_iou=0.95, differing=2e-3, confidence=4e-3, followed=0.9),
+    "int8": Tolerance(score=1e-1, doubt=5e-2, iou=0.98, frame_iou=0.85, differing=1e-2, confidence=2e-2, followed=0.8),
     "bf16": Tolerance(score=5e-2, doubt=3e-2, iou=0.98, frame_iou=0.85, differing=5e-3, confidence=1e-2, followed=0.8),
 }
 

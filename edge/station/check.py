@@ -59,10 +59,10 @@ def _refuse_backend(station: Station) -> None:
         raise ConfigurationError(
             f"key 'backend.name' = {name}: its package is not installed; install it or use another"
         )
-    if name == "onnxruntime" and precision != "fp32":
+    if name == "onnxruntime" and precision == "bf16":
         raise ConfigurationError(
             f"key 'backend.precision' = {precision}: onnxruntime computes as the network was exported; "
-            "choose fp32 or backend openvino"
+            "choose fp32, fp16 or int8, or backend openvino"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -42,6 +42,9 @@ class Engine:
 
     def answers(self, tiles: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
         raise NotImplementedError
+
+    def gather(self, source: Any, rows: Sequence[int]) -> bool:
+        return False
 
     def close(self) -> None:
         self.inputs.clear()

@@ -191,6 +191,9 @@ class _Recorded:
     def p99_us(self, n: int) -> int:
         return 0
 
+    def gather(self, source: Any, rows: Sequence[int]) -> bool:
+        return False
+
 
 class _RecordedScores(_Recorded):
     def run(self, n: int) -> Mapping[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ without a deadline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,9 @@ class TorchEngine:
 
     def p99_us(self, n: int) -> int:
         return 0
+
+    def gather(self, source: Any, rows: Sequence[int]) -> bool:
+        return False
 
 
 class ClassifierEngine(TorchEngine):

@@ -8,7 +8,7 @@ stale is computed on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
@@ -19,8 +19,10 @@ from typing_extensions import Self
 
 from edge.errors import ConfigurationError, InferenceFailed
 
-BackendName = Literal["openvino", "onnxruntime"]
-Precision = Literal["fp32", "bf16"]
+BackendName = Literal["openvino", "onnxruntime", "tensorrt"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+_EXTRAS: dict[BackendName, str] = {"onnxruntime": "onnx", "tensorrt": "nvidia"}
+"""What ``pip install 'edge-inspect[...]'`` brings the vendor's package; OpenVINO comes with the base."""
 
 
 class BackendSettings(BaseModel):
@@ -30,9 +32,15 @@ class BackendSettings(BaseModel):
 
     name: BackendName = Field("openvino", description="what runs the networks")
     precision: Precision = Field(
-        "fp32", description="arithmetic inside the networks; bf16 needs openvino and a CPU with bf16 units"
+        "fp32",
+        description="arithmetic inside the networks; bf16 needs openvino and a CPU with bf16 units; fp16 and int8 need "
+        "edge-engine build",
     )
     threads: int = Field(2, ge=1, le=256, description="CPU threads of one call")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="where onnxruntime computes; tensorrt always takes the GPU, openvino the CPU"
+    )
+    gpu: int = Field(0, ge=0, le=63, description="number of the GPU, as the driver counts them")
 
 
 class Engine(Protocol):
@@ -76,6 +84,19 @@ class Engine(Protocol):
         """
         ...
 
+    def gather(self, source: Engine, rows: Sequence[int]) -> bool:
+        """
+        Fill the first rows of the batched input with rows that another engine has read, without leaving the device.
+
+        Args:
+            source: the engine whose last ``run`` read them; it keeps them until its next one.
+            rows: of its batched input, as many as the next ``run`` here takes.
+
+        Returns:
+            False: not possible between these two; nothing was written, and the caller writes ``inputs`` itself.
+        """
+        ...
+
     def close(self) -> None:
         """Free the network; a later ``run`` raises InferenceFailed."""
         ...
@@ -93,7 +114,7 @@ def open_engine(settings: BackendSettings, network: bytes, batched_input: str, b
 
     Args:
         settings: vendor, precision, threads.
-        network: an ONNX file, as its bytes were verified.
+        network: an ONNX file, or for tensorrt a plan, as its bytes were verified.
         batched_input: the input whose first dimension is the batch; every output's first dimension is the same.
         batches: batch sizes to compile for, each >= 1.
 
@@ -104,18 +125,26 @@ def open_engine(settings: BackendSettings, network: bytes, batched_input: str, b
     if not batches or min(batches) < 1:
         raise ConfigurationError(f"batch sizes {list(batches)}: expected at least one, each 1 or more")
     sizes = tuple(sorted(set(batches)))
-    if settings.name == "openvino":
-        from edge.inspector.backend.openvino import OpenVinoEngine
+    return _engine_class(settings.name)(settings, network, batched_input, sizes)
 
-        return OpenVinoEngine(settings, network, batched_input, sizes)
+
+def _engine_class(name: BackendName) -> Callable[[BackendSettings, bytes, str, tuple[int, ...]], Engine]:
+    """Import a vendor's file, and with it the vendor's package."""
     try:
-        from edge.inspector.backend.onnxruntime import OnnxRuntimeEngine
+        if name == "openvino":
+            from edge.inspector.backend.openvino import OpenVinoEngine
+
+            return OpenVinoEngine
+        if name == "onnxruntime":
+            from edge.inspector.backend.onnxruntime import OnnxRuntimeEngine
+
+            return OnnxRuntimeEngine
+        raise ImportError("not in this version yet")
     except ImportError as error:
         raise ConfigurationError(
-            f"backend 'onnxruntime' is not usable ({error}): expected the package of the extra 'onnx'; "
-            "install 'edge-inspect[onnx]' or choose backend 'openvino'"
+            f"backend '{name}' is not usable ({error}): expected the package of an extra; install "
+            f"'edge-inspect[{_EXTRAS.get(name, 'onnx')}]' or choose backend 'openvino'"
         ) from error
-    return OnnxRuntimeEngine(settings, network, batched_input, sizes)
 
 
 def batch_for(batches: tuple[int, ...], n: int) -> int:

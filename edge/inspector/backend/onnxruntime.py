@@ -6,7 +6,7 @@ Source: ONNX Runtime documentation, "Thread management" (spinning, sequential ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore
 from typing_extensions import Self
 
 from edge.errors import BundleError, ConfigurationError, InferenceFailed
-from edge.inspector.backend import BackendSettings, aligned_zeros, batch_for, repeat_first_row
+from edge.inspector.backend import BackendSettings, Engine, aligned_zeros, batch_for, repeat_first_row
 
 # ONNX Runtime's errors share no base; ValueError comes from its Python layer.
 _REFUSALS = (
@@ -38,7 +38,7 @@ class OnnxRuntimeEngine:
     """An Engine; see there."""
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
-        if settings.precision != "fp32":
+        if settings.precision == "bf16":
             raise ConfigurationError(
                 f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
                 "choose precision 'fp32' or backend 'openvino'"
@@ -83,6 +83,9 @@ class OnnxRuntimeEngine:
         except _REFUSALS as error:
             raise InferenceFailed(f"onnxruntime: {_reason(error)}") from error
         return self._outputs[n]
+
+    def gather(self, source: Engine, rows: Sequence[int]) -> bool:
+        return False
 
     def close(self) -> None:
         self._bindings.clear()

@@ -8,7 +8,7 @@ Source: OpenVINO documentation, "CPU device" (supported properties) and ``openvi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from edge.errors import BundleError, ConfigurationError, InferenceFailed
-from edge.inspector.backend import BackendSettings, aligned_zeros, batch_for, repeat_first_row
+from edge.inspector.backend import BackendSettings, Engine, aligned_zeros, batch_for, repeat_first_row
 
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+# A file of fp16 or int8 says itself what is computed so; what it leaves open is fp32.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f32", "int8": "f32"}
 
 
 class OpenVinoEngine:
@@ -67,6 +68,9 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise InferenceFailed(f"openvino: {_reason(error)}") from error
         return self._outputs[n]
+
+    def gather(self, source: Engine, rows: Sequence[int]) -> bool:
+        return False
 
     def close(self) -> None:
         self._requests.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
 from edge.rules import Recipe
 from edge.tiles import Canvas, Grid
-from engines.contract import THRESHOLDS
+from engines.contract import THRESHOLDS, TILES
 from tests.support.engines import CRACKS, MARK, PAD, PITS, SOUND, Classifier, Clock, Engine, Segmenter
 from tests.support.records import TILE, limits, manifest, recipe
 
@@ -392,3 +392,31 @@ def test_time_is_booked_on_its_stage(bench: Bench) -> None:
     stages_us = bench.inspect(image).stages_us
     assert (stages_us["classify"], stages_us["segment"]) == (40, 300)
     assert sum(stages_us.values()) == bench.clock.us
+
+
+class Neighbour(Segmenter):
+    """A segmenter on the classifier's device: takes rows there, as long as they are rows the classifier has read."""
+
+    def __init__(self, largest: int = 4) -> None:
+        super().__init__(largest)
+        self.gathered: list[list[int]] = []
+
+    def gather(self, source: Any, rows: Sequence[int]) -> bool:
+        self.gathered.append(list(rows))
+        self.inputs[TILES][: len(rows)] = source.inputs[TILES][rows]
+        return True
+
+
+@pytest.mark.parametrize(("largest", "taken"), [(15, 2), (4, 0)])
+def test_tiles_are_taken_from_the_classifier_where_they_still_lie_there(largest: int, taken: int) -> None:
+    """What the classifier's last run has read is not cut again; what a later run has overwritten is."""
+    bench = Bench(largest)
+    bench.segmenter = neighbour = Neighbour(largest)
+    paced = (PacedEngine(engine, bench.clock) for engine in (bench.classifier, neighbour))
+    bench.cascade = Cascade(*paced, manifest(max_tiles=8), bench.grid, bench.clock)
+    image = np.full((40, 72, 1), SOUND, np.uint8)
+    image[2, 2], image[3, 3] = MARK, PITS
+    image[2, 20], image[3, 21] = MARK, CRACKS
+    found = bench.inspect(image)
+    assert [found.labels[3, 3], found.labels[3, 21]] == [1, 2]
+    assert [len(rows) for rows in neighbour.gathered] == ([taken] if taken else [])
