@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,20 +125,35 @@ def open_engine(settings: BackendSettings, network: bytes, batched_input: str, b
     if not batches or min(batches) < 1:
         raise ConfigurationError(f"batch sizes {list(batches)}: expected at least one, each 1 or more")
     sizes = tuple(sorted(set(batches)))
-    return _engine_class(settings.name)(settings, network, batched_input, sizes)
+    return _vendor(settings.name).engine(settings, network, batched_input, sizes)
 
 
-def _engine_class(name: BackendName) -> Callable[[BackendSettings, bytes, str, tuple[int, ...]], Engine]:
+def backend_version(name: BackendName) -> str:
+    """
+    Return vendor and version as every engine of it says them, for instance ``openvino 2026.4.1``.
+
+    Raises:
+        ConfigurationError: the vendor's package is not installed.
+    """
+    return _vendor(name).version
+
+
+class _Vendor(NamedTuple):
+    version: str
+    engine: Callable[[BackendSettings, bytes, str, tuple[int, ...]], Engine]
+
+
+def _vendor(name: BackendName) -> _Vendor:
     """Import a vendor's file, and with it the vendor's package."""
     try:
         if name == "openvino":
-            from edge.inspector.backend.openvino import OpenVinoEngine
+            from edge.inspector.backend import openvino
 
-            return OpenVinoEngine
+            return _Vendor(openvino.VERSION, openvino.OpenVinoEngine)
         if name == "onnxruntime":
-            from edge.inspector.backend.onnxruntime import OnnxRuntimeEngine
+            from edge.inspector.backend import onnxruntime
 
-            return OnnxRuntimeEngine
+            return _Vendor(onnxruntime.VERSION, onnxruntime.OnnxRuntimeEngine)
         raise ImportError("not in this version yet")
     except ImportError as error:
         raise ConfigurationError(

@@ -34,6 +34,9 @@ _REFUSALS = (
 _DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
+VERSION = f"onnxruntime {ort.__version__}"
+
+
 class OnnxRuntimeEngine:
     """An Engine; see there."""
 
@@ -43,7 +46,7 @@ class OnnxRuntimeEngine:
                 f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
                 "choose precision 'fp32' or backend 'openvino'"
             )
-        self.backend = f"onnxruntime {ort.__version__}"
+        self.backend = VERSION
         self.precision = settings.precision
         self.batches = batches
         self._batched_input = batched_input

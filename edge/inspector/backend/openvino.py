@@ -24,11 +24,14 @@ from edge.inspector.backend import BackendSettings, Engine, aligned_zeros, batch
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f32", "int8": "f32"}
 
 
+VERSION = f"openvino {ov.__version__.split('-')[0]}"
+
+
 class OpenVinoEngine:
     """An Engine; see there."""
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
-        self.backend = f"openvino {ov.__version__.split('-')[0]}"
+        self.backend = VERSION
         self.precision = settings.precision
         self.batches = batches
         self._batched_input = batched_input
