@@ -162,6 +162,19 @@ def measure_parity(bundle: Bundle, classifier: Engine, segmenter: Engine) -> Par
     )
 
 
+def labels_of(bundle: Bundle, reference: Reference, segmenter: Engine) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """
+    Return a reference frame's labels by PyTorch and by this engine, both (h, w) uint8, at the default thresholds.
+
+    Raises:
+        ParityFailed: health is not finite.
+        InferenceFailed: the runtime refused.
+    """
+    thresholds = np.array([c.threshold.default for c in bundle.manifest.classes], np.float32)
+    found, _ = _masks(_canvas(bundle.manifest, reference), segmenter, thresholds, reference.name)
+    return labels_from_planes(reference.planes, thresholds), found
+
+
 def problems_of(report: ParityReport) -> list[str]:
     """Return one line for each figure that is out of tolerance, naming the frame, the value and the bound."""
     tolerance = TOLERANCES[report.precision]

@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edge.bundle import Bundle, read_bundle
+from edge.bundle import Bundle, load_reference, read_bundle
 from edge.errors import BundleError, ParityFailed
 from edge.inspector.backend import BackendSettings, open_engine
-from edge.inspector.parity import TOLERANCES, ParityReport, check_parity, measure_parity, problems_of
+from edge.inspector.parity import TOLERANCES, ParityReport, check_parity, labels_of, measure_parity, problems_of
 from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES
 
 MACHINES = [
@@ -137,3 +137,12 @@ def test_bundle_without_reference_proves_nothing(bundle: Bundle) -> None:
     empty = dataclasses.replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, reference=()))
     with pytest.raises(ParityFailed, match="no reference frames"):
         checked(empty, BackendSettings())
+
+
+def test_labels_can_be_shown_beside_pytorchs(bundle: Bundle) -> None:
+    """For whoever draws them: both are of the picture's size, and agree where the report says so."""
+    reference = load_reference(bundle, bundle.manifest.reference[0])
+    with open_engine(BackendSettings(), bundle.segmenter, TILES, (4,)) as segmenter:
+        expected, found = labels_of(bundle, reference, segmenter)
+    assert expected.shape == found.shape == reference.image.shape[:2]
+    assert (expected != found).mean() <= TOLERANCES["fp32"].differing
