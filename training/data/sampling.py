@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engines.contract import PixelFormat
 from training.data.bags import Bag, bag_size, picture_bag, tile_bag
@@ -184,8 +185,12 @@ class ValidationTiles:
         pictures: of the validation split.
         recipe: how tiles are cut.
         batch_size: tiles a batch; a larger bag makes the batch larger.
-        max_tiles: bound on the number of tiles; those that are too many are left out evenly.
+        max_tiles: bound on the number of tiles; those that are too many are left out evenly, of common classes first.
+            A tile or bag of each class that there is stays, whatever the bound.
         rank, world: of the processes that validate together, each takes every *world*-th tile or bag.
+
+    Attributes:
+        targets: (N, K) of the tiles and bags of all processes, as in Batch.
 
     Raises:
         DataError: a picture of which only the class is known has more than MAX_BAG_TILES tiles.
@@ -203,13 +208,11 @@ class ValidationTiles:
     ) -> None:
         self._pictures = pictures
         self._recipe = recipe
-        defective: list[_Place] = []
-        sound: list[_Place] = []
-        for index, picture in enumerate(pictures):
-            for place in _places(index, picture, recipe):
-                (defective if self._has_defect(place, picture) else sound).append(place)
-        chosen = _thinned(defective, max_tiles // 2) + _thinned(sound, max_tiles // 2)
-        self._batches = _batches(chosen[rank::world], batch_size)
+        places = [place for index, picture in enumerate(pictures) for place in _places(index, picture, recipe)]
+        targets = np.stack([_targets(place, pictures[place.index], recipe) for place in places])
+        chosen = _chosen(places, targets == PRESENT, max_tiles)
+        self.targets: NDArray[np.float32] = targets[chosen]
+        self._batches = _batches([places[at] for at in chosen[rank::world]], batch_size)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -223,12 +226,6 @@ class ValidationTiles:
         windows = [window_at(picture, *core, recipe.tile, recipe.pad_value) for core in place.cores]
         tiles = [(evaluation_pixels(window), window.labels) for window in windows]
         return tile_bag(tiles[0], picture.source, recipe) if picture.drawn else picture_bag(tiles, picture, recipe)
-
-    def _has_defect(self, place: _Place, picture: Picture) -> bool:
-        if not picture.drawn:
-            return True
-        labels = labels_at(picture, *place.cores[0], self._recipe.tile)
-        return bool((targets_from_labels(labels, self._recipe.tile, self._recipe.class_count) == PRESENT).any())
 
 
 @dataclass(frozen=True)
@@ -247,9 +244,32 @@ def _places(index: int, picture: Picture, recipe: TileRecipe) -> list[_Place]:
     return [_Place(index, tuple(cores))]
 
 
-def _thinned(places: list[_Place], most_tiles: int) -> list[_Place]:
-    tiles = sum(len(place.cores) for place in places)
-    return places[:: -(-tiles // most_tiles) or 1]
+def _targets(place: _Place, picture: Picture, recipe: TileRecipe) -> NDArray[np.float32]:
+    if not picture.drawn:
+        return picture_bag((), picture, recipe).targets
+    return targets_from_labels(labels_at(picture, *place.cores[0], recipe.tile), recipe.tile, recipe.class_count)
+
+
+def _chosen(places: Sequence[_Place], present: NDArray[np.bool_], max_tiles: int) -> list[int]:
+    """Return which places stay; one of several classes counts for the rarest, and what a class leaves others take."""
+    order = np.argsort(present.sum(axis=0), kind="stable")
+    # The first class in this order that a place shows; behind them all: none.
+    ranks = np.where(present.any(axis=1), present[:, order].argmax(axis=1), len(order))
+    chosen: list[int] = []
+    left = max_tiles // 2
+    shown = np.unique(ranks[ranks < len(order)]).tolist()
+    for number, rank in enumerate(shown):
+        of_class = _thinned(places, np.flatnonzero(ranks == rank), left // (len(shown) - number))
+        left -= sum(len(places[at].cores) for at in of_class)
+        chosen += of_class
+    return chosen + _thinned(places, np.flatnonzero(ranks == len(order)), max_tiles // 2)
+
+
+def _thinned(places: Sequence[_Place], at: NDArray[np.int64], most_tiles: int) -> list[int]:
+    """Return every n-th of the places *at*, so that they have *most_tiles* tiles, or one of them if that is less."""
+    tiles = sum(len(places[index].cores) for index in at)
+    kept: list[int] = at[:: -(-tiles // max(most_tiles, 1)) or 1].tolist()
+    return kept
 
 
 def _batches(places: Sequence[_Place], batch_size: int) -> list[list[_Place]]:

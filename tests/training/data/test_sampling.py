@@ -75,3 +75,17 @@ def test_validation_keeps_both_kinds_of_tile_within_its_bound() -> None:
     assert 2 <= defective.sum() <= 8
     assert 15 <= (~defective).sum() <= 20
     assert torch.equal(batches[0].pixels, batches[0].pixels.round())
+
+
+def test_validation_keeps_every_class() -> None:
+    """Of a hundred tiles of one class and one of the other, a bound of a few keeps the rare one, wherever it lies."""
+    common, rare = np.zeros((2, 320, 320), np.uint8)
+    common[:] = 1
+    rare[40:60, 40:60] = 2
+    image = np.full((320, 320, 1), 110, np.uint8)
+    for order in ((common, rare), (rare, common)):
+        tiles = ValidationTiles([Picture(image, labels) for labels in order], RECIPE, batch_size=8, max_tiles=16)
+        shown = (torch.cat([batch.targets for batch in tiles]) == PRESENT).sum(dim=0).tolist()
+        assert shown[1] >= 1
+        assert 4 <= shown[0] <= 8
+        assert (tiles.targets == PRESENT).sum(axis=0).tolist() == shown
