@@ -44,6 +44,11 @@ class Row:
     step_ms: float
     waiting_share: float
 
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What chooses an epoch, higher is better: its score, and of equal scores the lower loss."""
+        return self.val_score, -self.val_loss
+
 
 @dataclass
 class Record:
@@ -52,7 +57,7 @@ class Record:
 
     Attributes:
         leg: number of the leg that is trained, or is next.
-        best: the epoch with the best score of all, which is the checkpoint; None before the first.
+        best: the epoch of most merit, which is the checkpoint; None before the first.
         weights: of that epoch.
         fresh: parameters that began at random beside pretrained ones; None where nothing was loaded.
         loaded: where pretrained weights came from, for the checkpoint.
@@ -70,7 +75,7 @@ class Record:
     def add(self, row: Row) -> bool:
         """Add an epoch; return whether it beats all before it."""
         self.rows.append(row)
-        better = self.best is None or row.val_score > self.best.val_score
+        better = self.best is None or row.merit > self.best.merit
         if better:
             self.best = row
         return better
@@ -89,8 +94,8 @@ def record_from_tree(tree: dict[str, Any]) -> Record:
 
 def epochs_without_gain(rows: Sequence[Row], phase: str) -> int:
     """Return how many epochs the best one of a phase is past."""
-    scores = [row.val_score for row in rows if row.phase == phase]
-    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    merits = [row.merit for row in rows if row.phase == phase]
+    return len(merits) - 1 - merits.index(max(merits)) if merits else 0
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -14,11 +14,38 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge.errors import DataError
 from training.data.sampling import Batch
-from training.data.windows import OUTSIDE, PRESENT, UNDECIDED
+from training.data.windows import ABSENT, OUTSIDE, PRESENT, UNDECIDED
 from training.figures.metrics import overlaps, pooled_dice, ranking
 from training.fit.losses import bag_logits
 from training.fit.processes import gathered
+from training.networks.checkpoint import Kind
+
+
+def require_scorable(targets: NDArray[np.float32], kind: Kind, dataset: str) -> None:
+    """
+    Refuse validation tiles of which no class can be scored: every epoch would be as good as the first.
+
+    Args:
+        targets: (N, K) of all of them, as in Batch.
+        kind: of the network.
+        dataset: its name, for the message.
+
+    Raises:
+        DataError: no tile has a defect; or, for a classifier, no class has tiles that show it and tiles that do not.
+    """
+    if kind == "segmenter" and not (targets != ABSENT).any():
+        raise DataError(
+            f"{dataset}: split 'val' shows no defect, so that no epoch could be chosen by it; move groups of "
+            "defective parts to 'val'"
+        )
+    shown, free = (targets == PRESENT).any(axis=0), (targets == ABSENT).any(axis=0)
+    if kind == "classifier" and not (shown & free).any():
+        raise DataError(
+            f"{dataset}: no class of split 'val' has both tiles that show it and tiles that do not, so that no epoch "
+            "could be chosen by it; move groups of sound and of defective parts to 'val'"
+        )
 
 
 class BagScores:
@@ -66,5 +93,4 @@ def _average_precision(scores: NDArray[np.float32], targets: NDArray[np.float32]
 
 
 def _mean(scores: Sequence[float | None]) -> float:
-    known = [score for score in scores if score is not None]
-    return float(np.mean(known)) if known else 0.0
+    return float(np.mean([score for score in scores if score is not None]))

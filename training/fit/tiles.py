@@ -13,6 +13,7 @@ from training.data.splits import Split
 from training.data.windows import TileRecipe
 from training.fit.feed import Feed
 from training.fit.run import Run
+from training.fit.scores import require_scorable
 from training.networks.checkpoint import CheckpointSpec
 
 
@@ -35,7 +36,7 @@ def read_tiles(dataset: Dataset, spec: CheckpointSpec, run: Run, rank: int, worl
         rank, world: of this process, and how many there are.
 
     Raises:
-        DataError: pictures or labels are unusable, or a split holds nothing to learn from.
+        DataError: pictures or labels are unusable, a split holds nothing to learn from, or val nothing to score.
         ConfigurationError: the crop does not fit the network, or the pictures not the memory, or there are fewer
             validation tiles than processes.
     """
@@ -63,7 +64,9 @@ def read_tiles(dataset: Dataset, spec: CheckpointSpec, run: Run, rank: int, worl
             f"expected one or more for each; start fewer, label more pictures for 'val', or raise --validation-tiles "
             f"(now {run.validation_tiles})"
         )
-    return Tiles(Feed(training, run.loaders), validation(rank))
+    tiles = Tiles(Feed(training, run.loaders), validation(rank))
+    require_scorable(tiles.validation.targets, spec.kind, dataset.name)
+    return tiles
 
 
 def _teaching(dataset: Dataset, split: Split, spec: CheckpointSpec) -> tuple[Sample, ...]:

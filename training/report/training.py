@@ -100,7 +100,7 @@ def _judged(dataset: Dataset, kind: Kind) -> list[Sample]:
 
 
 def _headline(spec: CheckpointSpec, rows: Sequence[Row]) -> list[Figure]:
-    best, last = max(rows, key=lambda row: row.val_score), rows[-1]
+    best, last = max(rows, key=lambda row: row.merit), rows[-1]
     steps_ms = sum(row.step_ms for row in rows)
     waiting = sum(row.waiting_share * row.step_ms for row in rows) / steps_ms if steps_ms else 0.0
     return [
@@ -132,7 +132,7 @@ def _sizes(dataset: Dataset) -> list[Figure]:
 
 def _course(rows: Sequence[Row], kind: Kind) -> Section:
     phases = [row.phase for row in rows]
-    best = max(rows, key=lambda row: row.val_score).epoch
+    best = max(rows, key=lambda row: row.merit).epoch
     losses = {"train": [row.loss for row in rows], "val": [row.val_loss for row in rows]}
     notes = []
     if best == rows[-1].epoch and len(rows) > 1:

@@ -14,9 +14,9 @@ from training.fit.record import Record, Row, epochs_without_gain, read_rows, rec
 from training.fit.state import read_state, write_state
 
 
-def row(epoch: int, score: float, phase: str = "scratch") -> Row:
+def row(epoch: int, score: float, phase: str = "scratch", val_loss: float = 0.5) -> Row:
     """Return an epoch with this score."""
-    return Row(epoch, phase, 1 / 3, 0.5, score, 1e-3, 10.0 * (epoch + 1), 200.0, 0.01)
+    return Row(epoch, phase, 1 / 3, val_loss, score, 1e-3, 10.0 * (epoch + 1), 200.0, 0.01)
 
 
 def test_the_first_of_equals_is_best() -> None:
@@ -29,6 +29,15 @@ def test_the_first_of_equals_is_best() -> None:
         False,
     ]
     assert record.best == row(1, 0.4)
+
+
+def test_of_equal_scores_the_lower_loss_is_best() -> None:
+    """While nothing is found yet, or everything is, the loss tells which epoch is better; never against the score."""
+    record = Record()
+    rows = [row(epoch, score, val_loss=loss) for epoch, (score, loss) in enumerate([(0, 0.9), (0, 0.4), (0, 0.6)])]
+    assert [record.add(one) for one in rows] == [True, True, False]
+    assert epochs_without_gain(rows, "scratch") == 1
+    assert record.add(row(3, 0.1, val_loss=2.0))
 
 
 def test_a_record_survives_its_file(tmp_path: Path) -> None:
