@@ -171,9 +171,7 @@ def _straddling(looks: Sequence[Look]) -> Iterator[Problem]:
 
 
 def _uneven_classes(classes: Sequence[ClassCount]) -> Iterator[Problem]:
-    for split in SPLITS:
-        if not any(each.images[split] for each in classes):
-            yield _of_class(f"split '{split}' is empty; give it whole groups, or take the proposed split", fatal=True)
+    yield from _uneven_splits(classes)
     for each in classes:
         total = sum(each.images.values())
         if total == 0:
@@ -196,6 +194,25 @@ def _uneven_classes(classes: Sequence[ClassCount]) -> Iterator[Problem]:
             yield _of_class(
                 f"class '{each.name}' has {_counted(each.independent, 'independent group')}, expected {FEW_GROUPS} or "
                 "more: it is missing from some split; label more parts",
+                fatal=False,
+            )
+
+
+def _uneven_splits(classes: Sequence[ClassCount]) -> Iterator[Problem]:
+    for split in SPLITS:
+        sound, bad = classes[0].images[split], sum(each.images[split] for each in classes[1:])
+        if not sound + bad:
+            yield _of_class(f"split '{split}' is empty; give it whole groups, or take the proposed split", fatal=True)
+        elif not bad:
+            yield _of_class(
+                f"split '{split}' has only sound images: nothing is learned, chosen or proven by it; move groups with "
+                "a defect there",
+                fatal=split != "test",
+            )
+        elif not sound:
+            yield _of_class(
+                f"split '{split}' has no sound image: calibration needs some in val and test, and tiles of sound parts "
+                "teach most about false alarms; move groups there",
                 fatal=False,
             )
 

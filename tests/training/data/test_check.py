@@ -135,6 +135,21 @@ def test_what_is_missing_is_said(keep: object, line: str) -> None:
     assert any(line in each for each in lines(found, "class"))
 
 
+@pytest.mark.parametrize(
+    ("split", "sound", "line", "usable"),
+    [
+        ("val", True, "split 'val' has only sound images", False),
+        ("test", True, "split 'test' has only sound images", True),
+        ("val", False, "split 'val' has no sound image", True),
+    ],
+)
+def test_a_split_of_one_kind_is_said(split: Split, sound: bool, line: str, usable: bool) -> None:
+    """By sound pictures alone no epoch can be chosen; without them nothing is known of false alarms."""
+    found = checked([each for each in sound_set() if each.sample.split != split or (each.areas_px == {}) == sound])
+    assert any(line in each for each in lines(found, "class"))
+    assert found.usable == usable
+
+
 def test_a_mask_of_a_few_pixels_is_to_be_looked_at() -> None:
     """Too few pixels to teach the classifier are told, and do not make the set unusable."""
     found = checked([*sound_set(), look("speck", surface(20), "g20", "train", {1: 2})])
