@@ -2,7 +2,8 @@
 Read a release bundle: what is used is what was hashed, byte for byte.
 
 A bundle is loaded whole into memory and each file is hashed as loaded, so that what lies on the disk afterwards does
-not matter. Anything unexpected refuses the bundle: it was altered, or made by something else.
+not matter. Anything unexpected refuses the bundle: it was altered, or made by something else. The signature is of the
+manifest's bytes, and is checked before anything in them is believed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,16 +23,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import BundleError
+from edge.signature import SIGNATURE_BYTES, PublicKey
 from edge.tiles import Grid
 from engines.contract import (
     CLASSIFIER_NAME,
     MANIFEST_NAME,
     SCHEMA,
     SEGMENTER_NAME,
+    SIGNATURE_NAME,
     Manifest,
     ReferenceFrame,
     manifest_from_json,
 )
+
+# What the manifest cannot list: itself, and what is made of it.
+_UNHASHED = (MANIFEST_NAME, SIGNATURE_NAME)
 
 MAX_FILE_BYTES = 1 << 30
 """Larger files are no part of a bundle; without a limit a device file would fill the memory."""
@@ -47,12 +53,18 @@ class Bundle:
         manifest: decoded and checked.
         hash: SHA-256 of ``manifest.json`` as loaded: names this bundle in every verdict.
         files: the verified bytes of every listed file, by path relative to the folder.
+        text: the bytes of ``manifest.json``.
+        signature: the bytes of ``manifest.sig``; None = it was never signed.
+        signed_by: the trusted key that verifies it; None = no trust was asked for, or the bundle is unsigned.
     """
 
     path: Path
     manifest: Manifest
     hash: str
     files: dict[str, bytes] = field(repr=False)
+    text: bytes = field(default=b"", repr=False)
+    signature: bytes | None = field(default=None, repr=False)
+    signed_by: PublicKey | None = None
 
     @property
     def classifier(self) -> bytes:
@@ -83,40 +95,93 @@ class Reference:
     planes: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Trust:
+    """
+    Which bundles are accepted for work on the line.
+
+    Attributes:
+        keys: one of these must verify the signature. Without any, no signature can be checked, and every bundle counts
+            as unsigned.
+        allow_unsigned: accept a bundle without a signature. Never one with a signature that none of *keys* verifies.
+        releases: by bundle name, the highest release number that was ever active; a lower one is refused.
+    """
+
+    keys: tuple[PublicKey, ...] = ()
+    allow_unsigned: bool = False
+    releases: Mapping[str, int] = field(default_factory=dict)
+
+
 def read_bundle(folder: Path) -> Bundle:
     """
-    Load a bundle and check every file against the manifest.
+    Load a bundle and check every file against the manifest; whoever has signed it, or nobody.
 
     Raises:
         BundleError: the manifest or a file is missing, altered, not listed, a link, may not be read, or is of a newer
             schema.
     """
     with _reading(folder):
-        return _read(folder)
+        return _read(folder, None)
 
 
-def _read(folder: Path) -> Bundle:
-    text = _manifest_bytes(folder)
-    manifest = _manifest(folder, text)
-    _refuse_unlisted(folder, manifest)
-    files = {name: _verified(folder, name, digest) for name, digest in manifest.files.items()}
-    _refuse_incomplete(folder, manifest)
-    return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), files)
-
-
-def read_trusted_bundle(folder: Path, *, allow_unsigned: bool) -> Bundle:
+def read_trusted_bundle(folder: Path, trust: Trust) -> Bundle:
     """
     Load a bundle for work on the line.
 
     Raises:
-        BundleError: as read_bundle(), or it carries no signature and that was not accepted.
+        BundleError: as read_bundle(), or its signature or its release number is not acceptable to *trust*.
     """
-    bundle = read_bundle(folder)
-    if not allow_unsigned:
-        raise BundleError(
-            f"{folder}: the bundle carries no signature; set bundle.allow_unsigned = true to inspect with it"
-        )
+    with _reading(folder):
+        bundle = _read(folder, trust)
+    _refuse_older(bundle, trust)
     return bundle
+
+
+def _read(folder: Path, trust: Trust | None) -> Bundle:
+    text, signature = _manifest_bytes(folder), _signature_bytes(folder)
+    signed_by = None if trust is None else _signer(folder, text, signature, trust)
+    manifest = _manifest(folder, text)
+    _refuse_unlisted(folder, manifest)
+    files = {name: _verified(folder, name, digest) for name, digest in manifest.files.items()}
+    _refuse_incomplete(folder, manifest)
+    return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), files, text, signature, signed_by)
+
+
+def _signer(folder: Path, text: bytes, signature: bytes | None, trust: Trust) -> PublicKey | None:
+    """Return the trusted key that has signed *text*; None when it need not be signed."""
+    if signature is not None and len(signature) != SIGNATURE_BYTES:
+        raise BundleError(
+            f"{folder}: {SIGNATURE_NAME} has {len(signature)} bytes, expected {SIGNATURE_BYTES}: it is damaged; "
+            "copy the bundle anew"
+        )
+    if signature is not None and trust.keys:
+        for key in trust.keys:
+            if key.verifies(text, signature):
+                return key
+        raise BundleError(
+            f"{folder}: no trusted key has signed this {MANIFEST_NAME}: tried {', '.join(map(str, trust.keys))}; copy "
+            "the bundle anew, or add its signer's key to bundle.trusted_keys"
+        )
+    if trust.allow_unsigned:
+        return None
+    if signature is None:
+        raise BundleError(
+            f"{folder}: the bundle carries no signature ({SIGNATURE_NAME}); sign it with edge-engine sign, or set "
+            "bundle.allow_unsigned = true to inspect with it"
+        )
+    raise BundleError(
+        f"{folder}: the bundle is signed, but no key is trusted here; name its signer's in bundle.trusted_keys"
+    )
+
+
+def _refuse_older(bundle: Bundle, trust: Trust) -> None:
+    name, release = bundle.manifest.name, bundle.manifest.release
+    highest = trust.releases.get(name, 0)
+    if release < highest:
+        raise BundleError(
+            f"{bundle.path}: bundle '{name}' is release {release}, but release {highest} was active here before; "
+            "use a newer one, or set bundle.allow_older = true to go back"
+        )
 
 
 def load_reference(bundle: Bundle, frame: ReferenceFrame) -> Reference:
@@ -170,6 +235,10 @@ def _manifest_bytes(folder: Path) -> bytes:
     return _loaded(folder, MANIFEST_NAME)
 
 
+def _signature_bytes(folder: Path) -> bytes | None:
+    return _loaded(folder, SIGNATURE_NAME) if os.path.lexists(folder / SIGNATURE_NAME) else None
+
+
 def _manifest(folder: Path, text: bytes) -> Manifest:
     """Decode the manifest, its schema number first: a newer one may have any other keys."""
     where = f"{folder}: {MANIFEST_NAME}"
@@ -195,7 +264,7 @@ def _refuse_unlisted(folder: Path, manifest: Manifest) -> None:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise BundleError(f"{folder}: {name} is a symbolic link: expected plain files; copy the bundle anew")
-        if not path.is_dir() and name != MANIFEST_NAME and name not in manifest.files:
+        if not path.is_dir() and name not in _UNHASHED and name not in manifest.files:
             raise BundleError(f"{folder}: {name} is not listed in {MANIFEST_NAME}; remove it or copy the bundle anew")
 
 
@@ -210,7 +279,7 @@ def _refuse_incomplete(folder: Path, manifest: Manifest) -> None:
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or str(path) != name or name == MANIFEST_NAME:
+    if path.is_absolute() or ".." in path.parts or str(path) != name or name in _UNHASHED:
         raise BundleError(
             f"{folder}: {MANIFEST_NAME} lists '{name}': expected a plain path inside the bundle; do not use this bundle"
         )
@@ -229,7 +298,7 @@ def _loaded(folder: Path, name: str) -> bytes:
     if path.is_symlink():
         raise BundleError(f"{folder}: {name} is a symbolic link: expected a plain file; copy the bundle anew")
     if not path.is_file():
-        raise BundleError(f"{folder}: {name} is missing, but {MANIFEST_NAME} lists it; copy the bundle anew")
+        raise BundleError(f"{folder}: {name} is missing, or no file: expected a plain one; copy the bundle anew")
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:

@@ -106,7 +106,7 @@ def _one_type(choice: Any) -> str:
         return f"one of {values}" if "," in values else values
     if get_origin(choice) is tuple:
         of = get_args(choice)[0]
-        return "list of tables" if _is_model(of) else "list of text"
+        return "list of tables" if _is_model(of) else "list of paths" if of is Path else "list of text"
     if get_origin(choice) is dict or _is_model(choice):
         return "table"
     return _TYPES[choice]

@@ -4,6 +4,7 @@ The manifest: what a release bundle says about itself, and every number that tra
 Lowest layer: imports nothing of this project. A bundle is a folder:
 
     manifest.json       this file's Manifest; SHA-256 of every other file
+    manifest.sig        Ed25519 signature of manifest.json, 64 raw bytes; not in a bundle that was never signed
     classifier.onnx     tiles uint8 [N, h, w, C]                          -> scores float32 [N, K]
     segmenter.onnx      tiles uint8 [N, h, w, C], thresholds float32 [K]  -> labels uint8 [N, ch, cw],
                                                                              confidence uint8 [N, ch, cw],
@@ -25,6 +26,7 @@ SCHEMA = 1
 OPSET = 19
 """Of the ONNX files. ONNX Runtime's CUDA provider knows some reductions for older opsets only; TensorRT 10.3: 9-20."""
 MANIFEST_NAME = "manifest.json"
+SIGNATURE_NAME = "manifest.sig"
 CLASSIFIER_NAME = "classifier.onnx"
 SEGMENTER_NAME = "segmenter.onnx"
 

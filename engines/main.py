@@ -1,4 +1,4 @@
-"""``edge-engine``: export, verify, inspect."""
+"""``edge-engine``: export, verify, inspect, keygen, sign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rich.console import Console
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
-from engines.options import Command, Export, Inspect, Verify
+from engines.keys import make_keys, sign_bundle
+from engines.options import Command, Export, Inspect, Keygen, Sign, Verify
 from engines.verify import inspect_bundle, verify_bundle
 
 
@@ -25,6 +26,10 @@ def _dispatch(command: Command) -> int:
         return verify_bundle(chosen, console)
     if isinstance(chosen, Inspect):
         return inspect_bundle(chosen, console)
+    if isinstance(chosen, Keygen):
+        return make_keys(chosen, console)
+    if isinstance(chosen, Sign):
+        return sign_bundle(chosen, console)
     assert isinstance(chosen, Export)
     return _export(chosen, console)
 

@@ -67,9 +67,24 @@ class Inspect(BaseModel, frozen=True):
     bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
 
 
+class Keygen(BaseModel, frozen=True):
+    """Make a pair of Ed25519 keys: NAME.key signs bundles and stays off the line, NAME.pub is what line PCs trust."""
+
+    name: CliPositionalArg[Path] = Field(description="path of both files, without the ending; neither may exist")
+
+
+class Sign(BaseModel, frozen=True):
+    """Sign a bundle whose files are as its manifest says: writes manifest.sig, 64 bytes, beside the manifest."""
+
+    bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
+    key: Path = Field(description="private key, NAME.key of keygen; only its owner may be able to read it")
+
+
 class Command(BaseModel, frozen=True):
     """Make release bundles from checkpoints, and check them on a machine."""
 
     export: CliSubCommand[Export]
     verify: CliSubCommand[Verify]
     inspect: CliSubCommand[Inspect]
+    keygen: CliSubCommand[Keygen]
+    sign: CliSubCommand[Sign]

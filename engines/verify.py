@@ -111,6 +111,7 @@ def _summary_table(bundle: Bundle) -> Table:
     table.add_column("key")
     table.add_column("value", overflow="fold")
     table.add_row("bundle hash", bundle.hash)
+    table.add_row("signature", "none" if bundle.signature is None else "there is one; the station checks whose it is")
     table.add_row("format", manifest.format)
     table.add_row(r"core, halo \[px]", f"{tile.core_height} x {tile.core_width}, {tile.halo} (height x width)")
     table.add_row("most tiles a call", str(manifest.max_tiles))

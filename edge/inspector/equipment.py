@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from edge.bundle import Bundle, read_trusted_bundle
+from edge.bundle import Bundle
 from edge.errors import BundleError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine
 from edge.inspector.buckets import bucket_sizes
@@ -144,11 +143,6 @@ def recipes_from_json(manifest: Manifest, station: Station, recipe: bytes) -> Re
         ConfigurationError: it does not fit the bundle or a camera.
     """
     return work_out(manifest, station, RecipeFile.model_validate_json(recipe))
-
-
-def read_bundle_of(station: Station, path: Path) -> Bundle:
-    """Read a bundle as read_trusted_bundle() does, with what the station's settings accept."""
-    return read_trusted_bundle(path, allow_unsigned=station.bundle.allow_unsigned)
 
 
 def refuse_other_bundle(bundle: Bundle, hash_: str) -> None:

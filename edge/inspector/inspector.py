@@ -15,7 +15,6 @@ from edge.inspector.equipment import (
     Start,
     grids_of,
     open_equipment,
-    read_bundle_of,
     refuse_other_bundle,
 )
 from edge.inspector.examiner import Examiner
@@ -45,6 +44,7 @@ from edge.inspector.selftest import SelfTestRun
 from edge.inspector.shelf import open_shelf
 from edge.inspector.slots import make_ring
 from edge.settings import CameraSettings, Station
+from edge.trust import read_bundle_of
 
 # An idle inspector proves itself through the engines this often.
 _PROBE_S = 0.5
@@ -115,7 +115,7 @@ class Inspector:
 
     def _equipment(self, start: Start) -> Equipment:
         with start.stage("load"):
-            bundle = read_bundle_of(self._station, Path(self._spawn.bundle))
+            bundle = read_bundle_of(self._station, Path(self._spawn.bundle), self._spawn.releases)
             refuse_other_bundle(bundle, self._spawn.bundle_hash)
         return open_equipment(
             self._station,

@@ -219,6 +219,8 @@ class TakeBundle(Message, frozen=True):
     """The RecipeFile to use with it, as JSON."""
     bundle_hash: str = ""
     """Of the bundle that was verified: another one in that folder is refused. Empty = any."""
+    releases: dict[str, int] = {}
+    """By bundle name, the highest release number that was ever active at the station."""
 
 
 class SelfTest(Message, frozen=True):
@@ -253,6 +255,8 @@ class Spawn(msgspec.Struct, frozen=True, kw_only=True):
     """By camera: the first frame number that no earlier inspector has reported."""
     bundle_hash: str = ""
     """Of the bundle that is active: another one in that folder is refused. Empty = any, at the very first start."""
+    releases: dict[str, int] = {}
+    """By bundle name, the highest release number that was ever active at the station."""
     proven_bundle: str | None
     """Hash of the bundle whose parity an earlier inspector of this station has proven; it need not be proven again."""
     proven_recipe: str | None = None

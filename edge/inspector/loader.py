@@ -7,16 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.errors import BundleError, EdgeError
-from edge.inspector.equipment import (
-    Equipment,
-    OpenEngine,
-    Start,
-    open_equipment,
-    read_bundle_of,
-    refuse_other_bundle,
-)
+from edge.inspector.equipment import Equipment, OpenEngine, Start, open_equipment, refuse_other_bundle
 from edge.inspector.link import TakeBundle
 from edge.settings import Station
+from edge.trust import read_bundle_of
 from engines.contract import Manifest
 
 
@@ -55,7 +49,7 @@ class Loader(threading.Thread):
         self._done(word)
 
     def _equipment(self) -> Equipment:
-        bundle = read_bundle_of(self._station, Path(self._order.path))
+        bundle = read_bundle_of(self._station, Path(self._order.path), self._order.releases)
         refuse_other_bundle(bundle, self._order.bundle_hash)
         refuse_other_canvas(self._present, bundle.manifest)
         return open_equipment(self._station, bundle, self._order.recipe, self._open_engine, Start())

@@ -16,6 +16,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the bundle to try."""
     recipe: bytes
     """The RecipeFile of edge.recipe to try, as JSON."""
+    releases: dict[str, int] = {}
+    """By bundle name, the highest release number that was ever active at the station."""
     parent: int | None = None
     """Process id of the station: a trial whose parent is another one has been orphaned and ends; None = not known."""
 

@@ -16,11 +16,12 @@ import msgspec
 
 from edge.errors import EdgeError
 from edge.inspector.backend import open_engine
-from edge.inspector.equipment import OpenEngine, Start, open_untried, read_bundle_of, recipes_from_json
+from edge.inspector.equipment import OpenEngine, Start, open_untried, recipes_from_json
 from edge.inspector.parent import die_with_parent, end_if_orphaned
 from edge.inspector.proof import proof_from_frames
 from edge.inspector.report import FrameTrial, Task, TrialReport
 from edge.settings import Station
+from edge.trust import read_bundle_of
 
 LIMIT_S = 240.0
 """A trial that lasts longer ends itself: the station has given it up long before, or is not there any more."""
@@ -53,7 +54,7 @@ def report_from_task(task: Task, open_engine: OpenEngine = open_engine) -> Trial
     class_names: tuple[str, ...] = ()
     frames: tuple[FrameTrial, ...] = ()
     try:
-        bundle = read_bundle_of(station, Path(task.bundle))
+        bundle = read_bundle_of(station, Path(task.bundle), task.releases)
         bundle_hash, class_names = bundle.hash, bundle.manifest.class_names
         recipe_hash = recipes_from_json(bundle.manifest, station, task.recipe).hash
         equipment = open_untried(station, bundle, task.recipe, open_engine, Start())

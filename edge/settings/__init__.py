@@ -12,6 +12,7 @@ from edge.settings.station import Station, state_dir_of
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
     DEMO_BUNDLE,
+    DEMO_KEY,
     ArchiveSettings,
     BundleSettings,
     ClassRecipe,
@@ -24,6 +25,7 @@ from edge.settings.toml import read_toml
 
 __all__ = [
     "DEMO_BUNDLE",
+    "DEMO_KEY",
     "ENVIRONMENT_PREFIX",
     "ArchiveSettings",
     "BundleSettings",

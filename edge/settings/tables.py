@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from edge.settings.strict import Strict
 
 DEMO_BUNDLE = Path(__file__).parents[1] / "demo_bundle"
+DEMO_KEY = Path(__file__).parents[1] / "demo.pub"
+"""Signs the demo bundle and nothing else; no station trusts it unless it is told to."""
 
 _LOCAL = re.compile(r"ipc://.+|tcp://(127\.0\.0\.1|localhost):(\*|(?P<port>\d{1,5}))")
 
@@ -40,7 +42,16 @@ class BundleSettings(Strict):
     """The release bundle to inspect with."""
 
     path: Path = Field(DEMO_BUNDLE, description="folder with manifest.json; relative to the working directory")
-    allow_unsigned: bool = Field(False, description="bundles cannot be signed yet: say true to accept that")
+    trusted_keys: tuple[Path, ...] = Field(
+        (), description="public keys (NAME.pub of edge-engine keygen): one of them must have signed the bundle"
+    )
+    allow_unsigned: bool = Field(
+        False,
+        description="accept a bundle without a signature; without trusted_keys also one whose signature nobody checks",
+    )
+    allow_older: bool = Field(
+        False, description="accept a release below the highest that was ever active here, to go back on purpose"
+    )
 
 
 class ClassRecipe(Strict):

@@ -8,13 +8,14 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from edge.bundle import read_trusted_bundle
+from edge.bundle import Bundle
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
 from edge.recipe import RecipeFile, read_recipe, refuse_other_format, station_recipe, work_out
 from edge.rules import Recipe
 from edge.settings import CameraSettings, ReplaySource, Station, state_dir_of
 from edge.tiles import Grid
+from edge.trust import read_bundle_of
 from engines.contract import Manifest
 
 
@@ -27,7 +28,7 @@ def check(station: Station, console: Console) -> None:
     Raises:
         EdgeError: configuration or bundle is not usable; the first fault, in one line.
     """
-    bundle = read_trusted_bundle(station.bundle.path, allow_unsigned=station.bundle.allow_unsigned)
+    bundle = read_bundle_of(station, station.bundle.path, {})
     manifest = bundle.manifest
     _refuse_backend(station)
     if station.run_dir is not None:
@@ -37,9 +38,7 @@ def check(station: Station, console: Console) -> None:
         _refuse_missing_replay(camera)
     recipes = work_out(manifest, station, station_recipe(station)).by_camera
     console.print(f"station  {station.station}: a verdict within {station.budget_ms} ms of each trigger")
-    console.print(
-        f"bundle   {manifest.name} {manifest.version} ({bundle.path}), unsigned, as bundle.allow_unsigned accepts"
-    )
+    console.print(_bundle_line(bundle))
     console.print(_journal_line(station))
     console.print(f"backend  {station.backend.name} {station.backend.precision}, {station.backend.threads} threads")
     for name, endpoint in station.endpoints:
@@ -50,6 +49,16 @@ def check(station: Station, console: Console) -> None:
         console.print(f"recipe   {file.name} by {file.author}: {work_out(manifest, station, file).hash[:12]}")
     for name, recipe in recipes.items():
         console.print(_recipe_table(name, recipe))
+
+
+def _bundle_line(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    if bundle.signed_by is not None:
+        signed = f"signed by {bundle.signed_by}"
+    else:
+        unchecked = "unsigned" if bundle.signature is None else "signature not checked"
+        signed = f"{unchecked}, as bundle.allow_unsigned accepts"
+    return f"bundle   {manifest.name} {manifest.version}, release {manifest.release} ({bundle.path}), {signed}"
 
 
 def _refuse_backend(station: Station) -> None:

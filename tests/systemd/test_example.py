@@ -77,7 +77,7 @@ def test_commented_values_are_the_defaults(uncommented: dict[str, Any]) -> None:
     assert changed == {
         ("Station", "start"),
         ("BundleSettings", "path"),
-        ("BundleSettings", "allow_unsigned"),
+        ("BundleSettings", "trusted_keys"),
     }
     assert {"start", "bundle"} <= set(written)
 

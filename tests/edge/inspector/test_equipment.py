@@ -12,7 +12,7 @@ import pytest
 from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError, EdgeError, InferenceFailed, ParityFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
-from edge.inspector.equipment import Start, open_equipment, read_bundle_of, refuse_other_bundle
+from edge.inspector.equipment import Start, open_equipment, refuse_other_bundle
 from edge.recipe import station_recipe
 from tests.support.engines import Segmenter
 from tests.support.inspector import bundle, equipment, station
@@ -143,12 +143,3 @@ def test_what_fails_half_way_leaves_nothing_open(fail_at: int | None, error: typ
         open_equipment(settings, nothing, told, opener, Start())
     assert opener.opened
     assert not any(engine.inputs for engine in opener.opened)
-
-
-def test_an_unsigned_bundle_is_not_read_where_that_is_not_accepted(tiny_bundle: Path) -> None:
-    """The station's settings decide."""
-    accepting = station(tiny_bundle)
-    assert read_bundle_of(accepting, tiny_bundle).path == tiny_bundle
-    refusing = accepting.model_copy(update={"bundle": accepting.bundle.model_copy(update={"allow_unsigned": False})})
-    with pytest.raises(BundleError, match="allow_unsigned"):
-        read_bundle_of(refusing, tiny_bundle)

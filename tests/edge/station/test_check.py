@@ -16,9 +16,10 @@ from edge.errors import CameraError, ConfigurationError, EdgeError
 from edge.settings import Station
 from edge.station.check import check
 from engines.contract import MANIFEST_NAME
+from tests.support.signing import Signer
 
 
-def checked(bundle: Path, source: dict[str, Any], camera: dict[str, Any] | None = None, **station: Any) -> str:
+def checked(bundle: Path, source: dict[str, Any], camera: dict[str, Any] | None = None, /, **station: Any) -> str:
     """Return what --check prints."""
     cameras = [{"name": "cam1", "height": 100, "width": 170, "source": source, **(camera or {})}]
     tree = {"station": "line1", "cameras": cameras, "bundle": {"path": bundle, "allow_unsigned": True}, **station}
@@ -122,3 +123,15 @@ def test_a_backend_that_is_not_installed_is_refused(tiny_bundle: Path, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EdgeError, match=r"backend\.name' = openvino.*not installed"):
         checked(tiny_bundle, STRIP)
+
+
+def test_who_signed_the_bundle_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Or that nobody has, or that nobody can tell."""
+    signer = Signer(tmp_path)
+    signed = signer.copy(tiny_bundle, tmp_path / "signed", release=3)
+    trusting = {"path": signed, "trusted_keys": [signer.public]}
+    said = checked(signed, STRIP, bundle=trusting)
+    assert "release 3" in said
+    assert f"signed by {signer.key.public.id}" in " ".join(said.split())
+    assert "unsigned, as bundle.allow_unsigned" in " ".join(checked(tiny_bundle, STRIP).split())
+    assert "signature not checked, as" in " ".join(checked(signed, STRIP).split())
