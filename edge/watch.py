@@ -47,6 +47,8 @@ _KEPT_OF_A_NAME = 40
 _BATCH = 100
 # Of verdicts.jsonl, in which a verdict that comes again is looked for: thousands of them, more than any batch.
 _TAIL_BYTES = 4_000_000
+# Verdicts and the station's last word come on two connections: one that is late may be so late.
+_LAST_VERDICT_S = 0.2
 # A verdict waits for its picture and mask for so many newer ones, then its place is given up.
 _PAIRS_WAITING = 64
 
@@ -152,8 +154,11 @@ class Resumed:
         self._subscriber = subscriber
         self._keeper = keeper
         self._subscription: Subscription | None = None
-        self._waiting: deque[Shown] = deque()
-        self._given: deque[Delivered] = deque()
+        self._waiting: deque[Shown | Delivered] = deque()
+        self._given: Delivered | None = None
+        self._given_count = 0
+        self._last: Delivered | None = None
+        self._stopped: Status | None = None
 
     def receive(self, timeout_s: float) -> Shown | None:
         """
@@ -164,7 +169,7 @@ class Resumed:
             RequestRefused, WireError: as a Subscription's and a Subscriber's.
         """
         give_up = time.monotonic() + timeout_s
-        if len(self._given) >= _BATCH:
+        if self._given_count >= _BATCH:
             self.settle()
         while not self._waiting:
             self._listen(0.0)
@@ -174,15 +179,20 @@ class Resumed:
                 if left_s <= 0:
                     return None
                 self._listen(min(left_s, 0.05))
-        return self._waiting.popleft()
+        event = self._waiting.popleft()
+        if not isinstance(event, Delivered):
+            return event
+        self._given = event
+        self._given_count += 1
+        return event.verdict
 
     def settle(self) -> None:
         """Acknowledge what was given, when it is on disk."""
-        if self._given and self._subscription is not None:
+        if self._given is not None and self._subscription is not None:
             if self._keeper is not None:
                 self._keeper.sync()
-            self._subscription.acknowledge(self._given[-1])
-            self._given.clear()
+            self._subscription.acknowledge(self._given)
+            self._given, self._given_count = None, 0
 
     def __enter__(self) -> Self:
         return self
@@ -194,27 +204,42 @@ class Resumed:
             self._subscription.close()
 
     def _listen(self, wait_s: float) -> None:
-        if self._subscription is None:
-            heard = self._subscriber.receive(wait_s)
-            # Not before: a station that waits for its first subscriber would send masks that nobody hears.
-            if self._subscriber.hears_masks:
-                self._subscription = self._subscribed()
-        else:
+        """Hear one event of each side at most, so that what waits here is little, whatever the backlog."""
+        if self._stopped is not None:
+            self._hear_the_rest(self._stopped)
+            return
+        if self._subscription is not None:
             self._take(self._subscription, wait_s)
-            heard = self._subscriber.receive(0.0)
-            if isinstance(heard, Status) and heard.state == "stopped":
-                while self._take(self._subscription, 0.2):
-                    pass
-        if heard is not None:
+            wait_s = 0.0
+        heard = self._subscriber.receive(wait_s)
+        # Not before: a station that waits for its first subscriber would send masks that nobody hears.
+        if self._subscription is None and self._subscriber.hears_masks:
+            self._subscription = self._subscribed()
+        if isinstance(heard, Status) and heard.state == "stopped":
+            self._stopped = heard
+        elif heard is not None:
             self._waiting.append(heard)
+
+    def _hear_the_rest(self, stopped: Status) -> None:
+        """Take one verdict that was published before the station's last word; without another, that word."""
+        subscription = self._subscription
+        if subscription is None or self._is_behind(stopped) or not self._take(subscription, _LAST_VERDICT_S):
+            self._waiting.append(stopped)
+            self._stopped = None
+
+    def _is_behind(self, stopped: Status) -> bool:
+        """Tell whether the last verdict taken is the last of that run, or of a run that came after it."""
+        if self._last is None:
+            return False
+        verdict = self._last.verdict
+        return verdict.seq >= stopped.seq or (self._last.live and verdict.epoch != stopped.epoch)
 
     def _take(self, subscription: Subscription, wait_s: float) -> bool:
         item = subscription.next(wait_s)
-        if isinstance(item, Delivered):
-            self._given.append(item)
-            self._waiting.append(item.verdict)
-        elif item is not None:
+        if item is not None:
             self._waiting.append(item)
+        if isinstance(item, Delivered):
+            self._last = item
         return item is not None
 
     def _subscribed(self) -> Subscription:

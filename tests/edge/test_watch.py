@@ -20,8 +20,8 @@ from edge.board import Board
 from edge.client import Gap, Mask, Picture, Subscriber
 from edge.errors import ConfigurationError, WireError
 from edge.records import Reason
-from edge.subscription import Missed
-from edge.watch import Keeper, main, picture_path
+from edge.subscription import Delivered, Missed
+from edge.watch import Keeper, Resumed, Subscribe, main, picture_path
 from edge.wire import frames_from_message
 from tests.support.records import audit, mask, mask_reference, picture_header, reject, status, unknown, verdict, view
 from tests.support.standin import StandIn
@@ -289,6 +289,73 @@ def test_from_last_tells_what_is_gone_for_good(station: StandIn, capfd: pytest.C
     said = capfd.readouterr()
     assert "verdicts from 2 to 4 can no longer be given: retention" in said.err
     assert seqs(said.out.encode()) == [1, 5]
+
+
+class Told(Subscriber):
+    """A subscriber to masks and status that is told these, and then nothing."""
+
+    hears_masks = True
+
+    def __init__(self, *events: Any) -> None:
+        self.events = list(events)
+
+    def receive(self, timeout_s: float) -> Any:
+        return self.events.pop(0) if self.events else None
+
+
+class Backlog:
+    """A subscription in which every verdict up to *last* waits, of epoch 5 up to *ended*, then of epoch 6."""
+
+    def __init__(self, last: int, ended: int) -> None:
+        self.last, self.ended = last, ended
+        self.given = 0
+        self.acknowledged: list[int] = []
+
+    def next(self, timeout_s: float) -> Delivered | None:
+        assert self.given < 10_000, "it takes without end"
+        if self.given == self.last:
+            return None
+        self.given += 1
+        epoch = 5 if self.given <= self.ended else 6
+        return Delivered(verdict(self.given, epoch=epoch), self.given, live=True, offset=None)
+
+    def acknowledge(self, delivered: Delivered) -> None:
+        self.acknowledged.append(delivered.verdict.seq)
+
+    def close(self) -> None: ...
+
+
+def resumed_on(backlog: Backlog, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch) -> Resumed:
+    monkeypatch.setattr("edge.watch.Subscription", lambda *args, **kwargs: backlog)
+    return Resumed(Subscribe(from_last="shelf"), subscriber, None)
+
+
+def test_what_was_not_given_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A station that says it has stopped while a backlog waits: only what was shown and kept is acknowledged."""
+    backlog = Backlog(last=300, ended=300)
+    resumed = resumed_on(backlog, Told(None, status(300, state="stopped")), monkeypatch)
+    assert [resumed.receive(1.0) for _ in range(3)] == [verdict(seq) for seq in (1, 2, 3)]
+    resumed.settle()
+    assert backlog.acknowledged == [3]
+
+
+def test_the_last_word_comes_after_its_runs_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backlog of the run that has stopped is shown first; a new run that publishes fast does not put it off."""
+    backlog = Backlog(last=1_000_000, ended=250)
+    resumed = resumed_on(backlog, Told(None, status(250, state="stopped")), monkeypatch)
+    events = [resumed.receive(1.0) for _ in range(252)]
+    assert events[:250] == [verdict(seq, epoch=5) for seq in range(1, 251)]
+    assert events[250] == status(250, state="stopped")
+    assert events[251] == verdict(251, epoch=6)
+
+
+def test_the_last_word_is_given_though_the_last_verdict_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verdict that died with its station holds up nothing; what comes of the next run follows."""
+    backlog = Backlog(last=10, ended=10)
+    resumed = resumed_on(backlog, Told(None, status(12, state="stopped")), monkeypatch)
+    assert [resumed.receive(1.0) for _ in range(11)][10] == status(12, state="stopped")
+    resumed.settle()
+    assert backlog.acknowledged == [10]
 
 
 def test_the_board_shows_what_is_replayed_and_what_is_gone() -> None:
