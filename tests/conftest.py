@@ -15,6 +15,6 @@ settings.load_profile("edge")
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle that finds bright and dark squares; read only: copy it before changing it."""
-    from tests.support.bundles import make_bundle  # torch: only the tests that need a bundle pay for it
+    from tests.support.bundles import kept_bundle  # torch: only the tests that need a bundle pay for it
 
-    return make_bundle(tmp_path_factory.mktemp("tiny"))
+    return kept_bundle(tmp_path_factory.mktemp("tiny"))
