@@ -87,7 +87,10 @@ demo-bundle: $(VENV)/.installed-dev ## train and export the bundle that ships, o
 	  --segmenter $(BUNDLE_RUN)/segmenter.safetensors --reference $(BUNDLE_RUN)/reference --name steel-strip \
 	  --out $(BUNDLE_RUN)/bundle --frames 10 --max-tiles 8 $(BUNDLE_LIMITS)
 	$(BIN)/edge-engine verify $(BUNDLE_RUN)/bundle
-	@rm -rf edge/demo_bundle && mv $(BUNDLE_RUN)/bundle edge/demo_bundle
+	$(BIN)/edge-engine keygen $(BUNDLE_RUN)/demo
+	$(BIN)/edge-engine sign $(BUNDLE_RUN)/bundle --key $(BUNDLE_RUN)/demo.key
+	@rm $(BUNDLE_RUN)/demo.key  # A pair for each bundle: nothing else can ever be signed with it.
+	@rm -rf edge/demo_bundle && mv $(BUNDLE_RUN)/bundle edge/demo_bundle && mv $(BUNDLE_RUN)/demo.pub edge/demo.pub
 	@du -sh edge/demo_bundle
 
 $(BUNDLE_RUN)/strip/labels.csv:

@@ -26,7 +26,7 @@ from edge.client import Event, Mask
 from edge.commandline import run
 from edge.errors import ConfigurationError
 from edge.records import Outcome, Status, Verdict
-from edge.rig import Rig
+from edge.rig import Rig, bundle_table
 from edge.settings import DEMO_BUNDLE
 from edge.synthetic import CLASS_NAMES, Strip
 from edge.watch import Keeper, picture_path
@@ -106,7 +106,7 @@ def _settings(command: Demo) -> dict[str, object]:
         "station": "demo",
         "budget_ms": 500,
         "picture_rate_hz": 4,
-        "bundle": {"path": command.bundle, "allow_unsigned": True},
+        "bundle": bundle_table(command.bundle),
         "cameras": [{"name": "strip", "source": source, "slots": 16}],
     }
 

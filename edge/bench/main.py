@@ -27,7 +27,7 @@ from edge.commandline import run
 from edge.errors import EdgeError
 from edge.inspector.backend import BackendName, BackendSettings, Precision
 from edge.records import Outcome, Verdict
-from edge.rig import Rig
+from edge.rig import Rig, bundle_table
 from edge.settings import DEMO_BUNDLE
 from engines.contract import PixelFormat
 
@@ -174,7 +174,7 @@ def station_settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
         "budget_ms": command.budget_ms,
         "hang_s": command.budget_ms / 1000 + _HANG_BEYOND_BUDGET_S,
         "picture_rate_hz": 0,
-        "bundle": {"path": command.bundle.absolute(), "allow_unsigned": True},
+        "bundle": bundle_table(command.bundle),
         "backend": {"name": command.backend, "precision": command.precision, "threads": command.threads},
         "cameras": [
             {

@@ -18,7 +18,8 @@ from typing_extensions import Self
 
 from edge.clock import SYSTEM_CLOCK
 from edge.records import Status
-from edge.rig import toml_from_tree
+from edge.rig import bundle_table, toml_from_tree
+from edge.settings import DEMO_BUNDLE
 from edge.wire import message_from_frames
 from tests.qualify.inspector import Plan
 
@@ -30,7 +31,7 @@ SOFTWARE = {"name": "cam1", "source": {"kind": "synthetic", "seed": 7}, "trigger
 """A camera that is fired by request."""
 NUMBERED = {"name": "cam2", "source": {"kind": "synthetic", "seed": 8}, "trigger": "camera"}
 """A camera with a trigger of its own; only the stand-in has one of this kind."""
-DEMO = {"bundle": {"allow_unsigned": True}, "backend": {"threads": 1}}
+DEMO = {"bundle": bundle_table(DEMO_BUNDLE), "backend": {"threads": 1}}
 """The real inspector's: the bundle that ships, on one core."""
 
 
