@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.kept import kept_bundle
+
 # No timed tests: an example that takes long on a busy machine has not failed.
 settings.register_profile("edge", deadline=None)
 settings.load_profile("edge")
@@ -15,6 +17,4 @@ settings.load_profile("edge")
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle that finds bright and dark squares; read only: copy it before changing it."""
-    from tests.support.bundles import kept_bundle  # torch: only the tests that need a bundle pay for it
-
     return kept_bundle(tmp_path_factory.mktemp("tiny"))

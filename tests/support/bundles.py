@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import shutil
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import mkdtemp
 
 import cv2
 import numpy as np
@@ -20,11 +15,6 @@ from engines.contract import TileShape
 from engines.export import export_bundle
 from engines.options import Export
 from training.networks.checkpoint import CheckpointSpec, network_from_spec, save
-
-_REPOSITORY = Path(__file__).parents[2]
-_KEPT = _REPOSITORY / ".cache" / "tiny"
-_SOURCES = ("training/networks/*.py", "training/figures/engine.py", "engines/*.py", "edge/bundle.py", "edge/tiles.py")
-"""Of a bundle's bytes."""
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -110,29 +100,6 @@ def make_bundle(folder: Path) -> Path:
         )
     )
     return out
-
-
-def kept_bundle(folder: Path) -> Path:
-    """
-    Return a copy in *folder* of a bundle that is made once for as long as the code that makes it stays the same.
-
-    Half of the time of a single test file would go into training it again.
-    """
-    kept = _KEPT / _digest_of_sources()
-    if not kept.exists():
-        _KEPT.mkdir(parents=True, exist_ok=True)
-        half = Path(mkdtemp(dir=_KEPT))
-        made = make_bundle(half)
-        with contextlib.suppress(OSError):  # Another test session was faster.
-            made.rename(kept)
-        shutil.rmtree(half)
-    return Path(shutil.copytree(kept, folder / "bundle"))
-
-
-def _digest_of_sources() -> str:
-    sources = sorted({Path(__file__), *(path for pattern in _SOURCES for path in _REPOSITORY.glob(pattern))})
-    versions = "".join(version(name) for name in ("torch", "onnx", "onnxscript"))
-    return hashlib.sha256(b"".join(map(Path.read_bytes, sources)) + versions.encode()).hexdigest()[:16]
 
 
 def _picture_and_labels(
