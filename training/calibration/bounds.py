@@ -5,6 +5,10 @@ Of every value the larger one is the less sensitive. Upwards a value may go whil
 target allows (or, where the target is about overkill, than at the chosen point). All upper bounds hold together: they
 are raised by turns, one step of the grid at a time, and the setting with all values at their upper bounds is judged.
 Downwards a target about escapes sets no bound but the hard one; one about overkill does, in the same way.
+
+Thresholds are not like the others: where two classes lie over one pixel, another threshold gives it to the other class,
+and more or less may count. For escapes corners judges what is certain all the same; for overkill nothing is, so that
+there thresholds move only where there is one class.
 """
 
 from __future__ import annotations
@@ -52,7 +56,8 @@ def _stretched(judge: Judge, recipe: Recipe, holds: Callable[[Tally], bool], *, 
     reached: _Values = {
         (index, key): float(getattr(limits, key)) for index, limits in enumerate(recipe.classes) for key in HARD
     }
-    movable = list(product(judge.classes_with_parts(), HARD))
+    fixed = judge.target.aim == "max-overkill" and len(recipe.classes) > 1
+    movable = [at for at in product(judge.classes_with_parts(), HARD) if not (fixed and at[1] == "threshold")]
     corner = recipe
     while movable:
         still = []

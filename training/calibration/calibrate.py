@@ -7,7 +7,7 @@ From two checkpoints to an operating point: chosen on split val, proven on split
     bounds                 how far a recipe may move each value
     test                   the line's cascade with the networks themselves, at the chosen values
     proof                  the exact upper bound by group is not above the target                       else refused
-    corners                the same with every value at its bound                  else no value may move that way
+    corners                the same at the worst of the settings within the bounds else no value may move that way
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edge.errors import DataError
 from edge.rules import default_recipe
 from engines.contract import DefectClass
 from training.calibration.bounds import bounded_classes
+from training.calibration.certain import CertainNetworks
 from training.calibration.corners import proven_bounds
 from training.calibration.record import Calibration
 from training.calibration.recording import record
@@ -110,7 +111,11 @@ def calibrate(
         classes,
         target,
         test.decisions,
-        lambda corner: evaluate(dataset, "test", networks, corner, terms).decisions,
+        lambda corner: (
+            evaluate(
+                dataset, "test", CertainNetworks(networks, [of.threshold.low for of in corner]), corner, terms
+            ).decisions
+        ),
     )
     return Calibrated(
         Calibration(

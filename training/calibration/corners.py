@@ -1,8 +1,11 @@
 """
-Whether the target holds where a recipe moves every value as far as it may; if not, the bounds are taken back.
+Whether the target holds at every setting that a recipe may make; if not, the bounds are taken back.
 
 Bounds are stretched on split val, whose parts are few. Split test has to bear them as it bears the values themselves:
 else a station could turn a proven calibration into one that lets a third of the bad parts pass.
+
+One judgement stands for all settings between the bounds: every value at its upper bound, and of the segmenter's answer
+only what no threshold within the bounds takes away (see certain).
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from engines.contract import DefectClass, Limit
 from training.calibration.target import Target
 from training.figures.parts import PartFigures
 
-End = Literal["low", "high"]
+End = Literal["high", "low", "threshold"]
+"""Upper bounds, lower bounds, or the lower bounds of the thresholds alone."""
 Judged = Callable[[Sequence[DefectClass]], PartFigures]
-"""What classes' defaults do to the parts of split test."""
+"""What classes' defaults do to the parts of split test, by what is certain down to their thresholds' lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Proven:
 
     Attributes:
         classes: with these bounds.
-        high, low: figures with every value at the end that was judged; low is None where it was not.
+        high: figures with every value at its upper bound, by what is certain.
+        low: figures with every value at its lower bound; None for a target about escapes.
         taken_back: ends at which the figures do not hold: there the bounds are the values themselves.
     """
 
@@ -39,9 +44,13 @@ class Proven:
     taken_back: tuple[End, ...]
 
 
+_LESS: tuple[tuple[End, ...], ...] = (("threshold",), ("high",), ("threshold", "high"))
+"""What is taken back, the first that helps; with all of it nothing can be moved that lets a part escape."""
+
+
 def proven_bounds(classes: Sequence[DefectClass], target: Target, test: PartFigures, judged: Judged) -> Proven:
     """
-    Judge the corners; a lower one only for a target about overkill, since more sensitive lets no more escape.
+    Judge the corners: upper bounds by escapes, and for a target about overkill the lower ones by overkill.
 
     Args:
         classes: with bounds that split val supports.
@@ -50,30 +59,37 @@ def proven_bounds(classes: Sequence[DefectClass], target: Target, test: PartFigu
         judged: runs the cascade over split test.
     """
     high = _at(classes, "high", test, judged)
+    ends: tuple[End, ...] = ()
+    if not _bears(target, test, high):
+        less = (ends for ends in _LESS if _bears(target, test, _at(_without(classes, ends), "high", test, judged)))
+        ends = next(less, _LESS[-1])
     low = _at(classes, "low", test, judged) if target.aim == "max-overkill" else None
-    taken_back: list[End] = []
-    if not _holds_above(target, test, high):
-        taken_back.append("high")
     if low is not None and not target.is_proven(low.overkill):
-        taken_back.append("low")
-    kept = [_moved(of_class, lambda limit: _without(limit, taken_back)) for of_class in classes]
-    return Proven(tuple(kept), high, low, tuple(taken_back))
+        ends = (*ends, "low")
+    return Proven(tuple(_without(classes, ends)), high, low, ends)
 
 
-def _holds_above(target: Target, test: PartFigures, high: PartFigures) -> bool:
+def _bears(target: Target, test: PartFigures, high: PartFigures) -> bool:
     """A target about overkill says nothing of escapes: there no more may escape than at the values themselves."""
     if target.aim == "max-escape-rate":
         return target.is_proven(high.escapes)
-    return high.escapes.groups_hit <= test.escapes.groups_hit and target.is_proven(high.overkill)
+    return high.escapes.groups_hit <= test.escapes.groups_hit
 
 
-def _at(classes: Sequence[DefectClass], end: End, test: PartFigures, judged: Judged) -> PartFigures:
+def _at(classes: Sequence[DefectClass], end: Literal["high", "low"], test: PartFigures, judged: Judged) -> PartFigures:
     corner = [_moved(of_class, lambda limit: replace(limit, default=getattr(limit, end))) for of_class in classes]
-    return test if corner == list(classes) else judged(corner)
+    # With nothing to move the figures are known.
+    same = corner == list(classes) and all(c.threshold.low == c.threshold.default for c in classes)
+    return test if same else judged(corner)
 
 
-def _without(limit: Limit, ends: Sequence[End]) -> Limit:
-    return replace(limit, **dict.fromkeys(ends, limit.default))
+def _without(classes: Sequence[DefectClass], ends: Sequence[End]) -> list[DefectClass]:
+    """Make the values their own bounds at these ends."""
+    whole = [end for end in ends if end != "threshold"]
+    kept = [_moved(c, lambda limit: replace(limit, **dict.fromkeys(whole, limit.default))) for c in classes]
+    if "threshold" in ends:
+        kept = [replace(c, threshold=replace(c.threshold, low=c.threshold.default)) for c in kept]
+    return kept
 
 
 def _moved(of_class: DefectClass, move: Callable[[Limit], Limit]) -> DefectClass:

@@ -22,6 +22,8 @@ CALIBRATION_NAME = "calibration.json"
 _NOTES: dict[End, str] = {
     "high": "Split test does not bear the upper bounds: no value may be made less sensitive than it is.",
     "low": "Split test does not bear the lower bounds: no value may be made more sensitive than it is.",
+    "threshold": "A lower threshold of one class takes pixels from another, and split test does not bear that: no "
+    "threshold may be lowered.",
 }
 
 
@@ -45,7 +47,7 @@ class Calibration(Record, frozen=True):
     test: PartFigures
     """On the parts that prove them."""
     corner: PartFigures
-    """On the same parts, every value at its upper bound as split val supports it."""
+    """On the same parts, at the worst of the settings within the bounds that split val supports."""
     low_corner: PartFigures | None
     """The same at the lower bounds, where the target is about overkill; else they are the hard ones."""
     taken_back: tuple[End, ...]

@@ -60,3 +60,9 @@ def test_a_target_about_overkill_bounds_below_too() -> None:
     """The gate may not sink to the sound parts' 0.15, nor rise above the bad ones' 0.85."""
     pits, _ = bounded_classes(judge(BAD + SOUND, "max-overkill"), recipe())
     assert (pits.gate.low, pits.gate.high) == (0.2, 0.8)
+
+
+def test_thresholds_stay_where_overkill_is_the_target_and_classes_are_several() -> None:
+    """Which class a pixel goes to could tell either way."""
+    pits, _ = bounded_classes(judge(BAD + SOUND, "max-overkill"), recipe())
+    assert (pits.threshold.low, pits.threshold.high) == (0.5, 0.5)
