@@ -62,7 +62,8 @@ class Inspector:
         self._station = Station.model_validate_json(spawn.station)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._stopping = False
-        self._loading = False
+        self._loading: int | None = None
+        """Number of the change whose bundle is being loaded."""
         self._selftest: SelfTestRun | None = None
 
     def run(self) -> None:
@@ -202,17 +203,20 @@ class Inspector:
         try:
             recipes = self._examiner.equipment.take_recipe(order.recipe)
         except EdgeError as error:
-            self._say(RecipeTaken(inspector=self._spawn.inspector, recipe_hash="", text=str(error)))
+            self._say_taken(order.change, "", str(error))
             return
         if self._shelf is not None:
             self._shelf.use(recipes)
-        self._say(RecipeTaken(inspector=self._spawn.inspector, recipe_hash=recipes.hash, text=""))
+        self._say_taken(order.change, recipes.hash, "")
+
+    def _say_taken(self, change: int, recipe_hash: str, text: str) -> None:
+        self._say(RecipeTaken(inspector=self._spawn.inspector, change=change, recipe_hash=recipe_hash, text=text))
 
     def _load(self, order: TakeBundle) -> None:
-        if self._loading:
-            self._refuse_bundle("another bundle is being loaded; ask again when that is answered")
+        if self._loading is not None:
+            self._refuse_bundle(order.change, "another bundle is being loaded; ask again when that is answered")
             return
-        self._loading = True
+        self._loading = order.change
         Loader(
             self._station,
             order,
@@ -223,9 +227,10 @@ class Inspector:
 
     def _exchange(self, loaded: Equipment | EdgeError) -> None:
         """Inspect with the new engines from the next part on, or stay with the old ones and say why."""
-        self._loading = False
+        assert self._loading is not None
+        change, self._loading = self._loading, None
         if isinstance(loaded, EdgeError):
-            self._refuse_bundle(str(loaded))
+            self._refuse_bundle(change, str(loaded))
             return
         old = self._examiner.equipment
         self._examiner.use(loaded)
@@ -237,6 +242,7 @@ class Inspector:
         self._say(
             BundleTaken(
                 inspector=self._spawn.inspector,
+                change=change,
                 bundle_hash=loaded.bundle.hash,
                 recipe_hash=loaded.active.hash,
                 class_names=loaded.manifest.class_names,
@@ -244,9 +250,16 @@ class Inspector:
             )
         )
 
-    def _refuse_bundle(self, text: str) -> None:
+    def _refuse_bundle(self, change: int, text: str) -> None:
         self._say(
-            BundleTaken(inspector=self._spawn.inspector, bundle_hash="", recipe_hash="", class_names=(), text=text)
+            BundleTaken(
+                inspector=self._spawn.inspector,
+                change=change,
+                bundle_hash="",
+                recipe_hash="",
+                class_names=(),
+                text=text,
+            )
         )
 
     def _go_on_with_selftest(self, run: SelfTestRun) -> None:

@@ -133,6 +133,8 @@ class ViewResult(FromInspector, frozen=True):
 class RecipeTaken(FromInspector, frozen=True):
     """Answer to TakeRecipe: parts may be inspected with it from now on. Those before it keep theirs."""
 
+    change: int
+    """The order's."""
     recipe_hash: str
     """Empty when it was refused."""
     text: str
@@ -141,6 +143,8 @@ class RecipeTaken(FromInspector, frozen=True):
 class BundleTaken(FromInspector, frozen=True):
     """Answer to TakeBundle: the engines were exchanged between two parts, or the old ones stay."""
 
+    change: int
+    """The order's."""
     bundle_hash: str
     """Empty when it was refused."""
     recipe_hash: str
@@ -207,6 +211,8 @@ class Discard(Message, frozen=True):
 class TakeRecipe(Message, frozen=True):
     """Get ready to inspect with another recipe; it has been verified."""
 
+    change: int
+    """Which change this is: an answer to one that was given up must not be taken for the next one's."""
     recipe: bytes
     """A RecipeFile of edge.recipe as JSON."""
 
@@ -214,6 +220,8 @@ class TakeRecipe(Message, frozen=True):
 class TakeBundle(Message, frozen=True):
     """Load another bundle beside the present one and exchange them between two parts; it has been verified."""
 
+    change: int
+    """As in TakeRecipe."""
     path: str
     recipe: bytes
     """The RecipeFile to use with it, as JSON."""

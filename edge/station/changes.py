@@ -98,6 +98,7 @@ class Changes:
         self._clock = clock
         self._order = order
         self._kind: Literal["recipe", "bundle", "selftest"] | None = None
+        self._number = 0
         self._next: tuple[RecipeFile, str] | None = None
         self._answer: Answer | None = None
         self._give_up_us: int | None = None
@@ -156,6 +157,7 @@ class Changes:
         self, kind: Literal["recipe", "bundle", "selftest"], following: tuple[RecipeFile, str], answer: Answer
     ) -> None:
         self._kind, self._next, self._answer = kind, following, answer
+        self._number += 1
 
     # ---- went on ---------------------------------------------------------------------------------------------
 
@@ -177,13 +179,18 @@ class Changes:
             return
         self._give_up_us = self._clock.now_us() + _TAKE_LIMIT_US
         told = recipe.model_dump_json().encode()
-        take_bundle = TakeBundle(path=bundle, recipe=told, bundle_hash=report.bundle_hash)
-        if not self._order(TakeRecipe(recipe=told) if self._kind == "recipe" else take_bundle):
+        take_bundle = TakeBundle(change=self._number, path=bundle, recipe=told, bundle_hash=report.bundle_hash)
+        take_recipe = TakeRecipe(change=self._number, recipe=told)
+        if not self._order(take_recipe if self._kind == "recipe" else take_bundle):
             self._refuse(Refusal.NOT_READY, "the inspector ended during the trial; ask again when the station is ready")
 
+    def is_wanted(self, message: RecipeTaken | BundleTaken) -> bool:
+        """Tell whether this answers the change in hand; False = one that was given up."""
+        kind = "recipe" if isinstance(message, RecipeTaken) else "bundle"
+        return (self._kind, self._number) == (kind, message.change)
+
     def recipe_taken(self, message: RecipeTaken) -> None:
-        if self._kind != "recipe":
-            return
+        """Make the recipe active, or refuse it; the answer is wanted."""
         if not message.recipe_hash:
             self._refuse(Refusal.RECIPE, message.text)
             return
@@ -191,8 +198,7 @@ class Changes:
         self._done(AuditEvent.RECIPE_ACTIVE, f"recipe '{self.recipe.name}' by {self.recipe.author} is active")
 
     def bundle_taken(self, message: BundleTaken) -> None:
-        if self._kind != "bundle":
-            return
+        """Make the bundle active, or refuse it; the answer is wanted."""
         if not message.bundle_hash:
             self._refuse(Refusal.BUNDLE, message.text)
             return

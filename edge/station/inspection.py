@@ -143,6 +143,9 @@ class Inspection:
         self.advance()
 
     def _on_taken(self, message: RecipeTaken | BundleTaken) -> None:
+        if not self._changes.is_wanted(message):
+            self._replace_if_it_took(message)
+            return
         if isinstance(message, RecipeTaken):
             self._changes.recipe_taken(message)
         else:
@@ -153,6 +156,13 @@ class Inspection:
         if message.recipe_hash:
             self._proven = Proven(self._registrar.bundle_hash, message.recipe_hash)
         self.advance()
+
+    def _replace_if_it_took(self, message: RecipeTaken | BundleTaken) -> None:
+        """Kill an inspector that works with what was given up: the next one starts with what is active."""
+        if message.recipe_hash:
+            text = f"inspector {message.inspector} took a change that had been given up; it is replaced"
+            self._failure = text
+            self._supervisor.kill()
 
     def _on_selftested(self, message: SelfTested) -> None:
         self._changes.selftested(message)

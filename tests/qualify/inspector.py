@@ -169,7 +169,8 @@ class StandIn:
         elif isinstance(order, (Answered, Discard)):
             self._free(order)
         elif isinstance(order, TakeRecipe):
-            self._say(RecipeTaken(inspector=self._spawn.inspector, recipe_hash=_HASH, text=""))
+            taken = RecipeTaken(inspector=self._spawn.inspector, change=order.change, recipe_hash=_HASH, text="")
+            self._say(taken)
         elif isinstance(order, SelfTest):
             self._say(SelfTested(inspector=self._spawn.inspector, passed=True, text="stand-in"))
         elif isinstance(order, Stop):

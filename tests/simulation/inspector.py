@@ -347,21 +347,23 @@ class Process:
 
     def _take_recipe(self, order: TakeRecipe) -> None:
         if self._rng.random() < self._world.weather.change_refused:
-            self.say(self._made(RecipeTaken, recipe_hash="", text="as drawn"))
+            self.say(self._made(RecipeTaken, change=order.change, recipe_hash="", text="as drawn"))
             return
         self._recipe = json.loads(order.recipe)["name"]
-        self.say(self._made(RecipeTaken, recipe_hash=self._take(self._recipe, self._bundle), text=""))
+        hash_ = self._take(self._recipe, self._bundle)
+        self.say(self._made(RecipeTaken, change=order.change, recipe_hash=hash_, text=""))
 
     def _take_bundle(self, order: TakeBundle) -> None:
         if self._rng.random() < self._world.weather.change_refused:
-            self.say(self._made(BundleTaken, bundle_hash="", recipe_hash="", class_names=(), text="as drawn"))
+            nothing = {"bundle_hash": "", "recipe_hash": "", "class_names": ()}
+            self.say(self._made(BundleTaken, change=order.change, text="as drawn", **nothing))
             return
         # The old bundle's working values went with it: parts that still name them are UNKNOWN(recipe).
         self._recipes.clear()
         self._bundle, self._recipe = order.path, json.loads(order.recipe)["name"]
         hash_ = self._take(self._recipe, self._bundle)
         taken = {"bundle_hash": self._bundle_hash(), "recipe_hash": hash_, "class_names": _CLASSES}
-        self.say(self._made(BundleTaken, text="", **taken))
+        self.say(self._made(BundleTaken, change=order.change, text="", **taken))
 
     def _selftest(self) -> None:
         passed = self._rng.random() >= self._world.weather.selftest_fails

@@ -58,6 +58,7 @@ class FakeSupervisor:
     def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
         self.number += 1
         self.started_with = (recipe, bundle)
+        self.proven = proven
         self.running, self._code, self.start_at_us = True, None, None
         self.heard_us = self._clock.now_us()
         self.resumed.append(resume_from)

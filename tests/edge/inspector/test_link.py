@@ -94,8 +94,8 @@ TO_STATION: list[ToStation] = [
         frame_no=7,
         bundle_hash="b",
     ),
-    RecipeTaken(inspector=1, recipe_hash="r", text=""),
-    BundleTaken(inspector=1, bundle_hash="", recipe_hash="", class_names=(), text="no such folder"),
+    RecipeTaken(inspector=1, change=2, recipe_hash="r", text=""),
+    BundleTaken(inspector=1, change=3, bundle_hash="", recipe_hash="", class_names=(), text="no such folder"),
     SelfTested(inspector=1, passed=False, text="frame '01'"),
 ]
 FRAME = FrameOf(camera="cam1", open_no=1, frame_no=1)
@@ -105,8 +105,8 @@ TO_INSPECTOR: list[ToInspector] = [
     Inspect(part=1, camera="cam1", open_no=1, frame_no=1, deadline_us=2**52, recipe_hash="r"),
     Answered(part=1, epoch=2**48 - 1, seq=2, outcome=Outcome.UNKNOWN, frames=(FRAME,), record=b"{}"),
     Discard(frame=FRAME),
-    TakeRecipe(recipe=b"{}"),
-    TakeBundle(path="/bundle", recipe=b"{}", bundle_hash="b"),
+    TakeRecipe(change=2, recipe=b"{}"),
+    TakeBundle(change=3, path="/bundle", recipe=b"{}", bundle_hash="b"),
     SelfTest(),
     Stop(),
 ]

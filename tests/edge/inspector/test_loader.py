@@ -25,7 +25,7 @@ def loaded(
     """Run the loader to its end; return its word."""
     settings = station(present, height=100, width=170)
     recipe = station_recipe(settings).model_dump_json().encode()
-    order = TakeBundle(path=str(folder), recipe=recipe, bundle_hash=bundle_hash)
+    order = TakeBundle(change=1, path=str(folder), recipe=recipe, bundle_hash=bundle_hash)
     words: list[Equipment | EdgeError] = []
     loader = Loader(settings, order, read_bundle(present).manifest, open_engine, words.append)
     loader.start()

@@ -174,12 +174,13 @@ def test_a_day_of_an_inspector(line: Callable[..., Line], tmp_path: Path) -> Non
     assert {"trigger", "capture", "wait", "classify"} <= told.timings_us.keys()
     one.answer(frame, told.outcome, msgspec.json.encode(verdict(41, utc_us=SYSTEM_CLOCK.utc_us())))
 
-    one.order(TakeRecipe(recipe=json.dumps({"name": "r", "author": "a", "classes": {"rust": {}}}).encode()))
+    one.order(TakeRecipe(change=1, recipe=json.dumps({"name": "r", "author": "a", "classes": {"rust": {}}}).encode()))
     refused = one.hear(RecipeTaken)
-    assert (refused.recipe_hash, "rust" in refused.text) == ("", True)
+    assert (refused.change, refused.recipe_hash, "rust" in refused.text) == (1, "", True)
     strict = {"name": "r", "author": "a", "classes": {"bright": {"max_count": 0, "min_area_px": 5}}}
-    one.order(TakeRecipe(recipe=json.dumps(strict).encode()))
+    one.order(TakeRecipe(change=2, recipe=json.dumps(strict).encode()))
     taken = one.hear(RecipeTaken)
+    assert taken.change == 2
     assert taken.recipe_hash not in ("", ready.recipe_hash)
     for hash_ in (ready.recipe_hash, taken.recipe_hash):
         frame = one.fire(42)
@@ -193,11 +194,14 @@ def test_a_day_of_an_inspector(line: Callable[..., Line], tmp_path: Path) -> Non
     tested = one.hear(SelfTested)
     assert tested.passed, tested.text
 
-    one.order(TakeBundle(path=str(tmp_path), recipe=one.recipe()))
-    assert one.hear(BundleTaken).bundle_hash == ""
-    one.order(TakeBundle(path=str(one.settings.bundle.path), recipe=one.recipe(), bundle_hash=ready.bundle_hash))
+    one.order(TakeBundle(change=3, path=str(tmp_path), recipe=one.recipe()))
+    no_bundle = one.hear(BundleTaken)
+    assert (no_bundle.change, no_bundle.bundle_hash) == (3, "")
+    path = str(one.settings.bundle.path)
+    one.order(TakeBundle(change=4, path=path, recipe=one.recipe(), bundle_hash=ready.bundle_hash))
     exchanged = one.hear(BundleTaken)
-    assert (exchanged.bundle_hash, exchanged.recipe_hash) == (ready.bundle_hash, ready.recipe_hash)
+    told_of = (exchanged.change, exchanged.bundle_hash, exchanged.recipe_hash)
+    assert told_of == (4, ready.bundle_hash, ready.recipe_hash)
     frame = one.fire(44)
     assert one.inspect(frame, exchanged.recipe_hash).reason is None
 

@@ -14,6 +14,7 @@ from edge.recipe import RecipeFile
 from edge.records import Alarm, Outcome, Reason
 from edge.requests import AnyAnswer, Done, Refusal, Refused, Reload, Selftest, UseRecipe
 from edge.station.control import Asked
+from edge.station.supervisor import Proven
 from tests.support.station import Bench
 
 STRICT = 'name = "strict"\nauthor = "Q. Engineer"\n[classes.pits]\ngate = 0.2\n'
@@ -25,15 +26,21 @@ def bench(tmp_path: Path) -> Bench:
     return started(tmp_path)
 
 
-def started(tmp_path: Path) -> Bench:
+def started(tmp_path: Path, **settings: object) -> Bench:
     """Return a ready station with a state directory and a recipe "strict"."""
     recipes, state = tmp_path / "recipes", tmp_path / "state"
     for folder in (recipes, state):
         folder.mkdir(exist_ok=True)
     (recipes / "strict.toml").write_text(STRICT)
-    bench = Bench(recipes=str(recipes), folder=state)
+    bench = Bench(recipes=str(recipes), folder=state, **settings)  # type: ignore[arg-type]
     bench.get_ready()
     return bench
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Bench:
+    """Return a bench whose inspector may be silent for longer than a change may take."""
+    return started(tmp_path, hang_s=3600)
 
 
 def use(name: str = "strict", id_: str = "r") -> UseRecipe:
@@ -52,9 +59,20 @@ def tried(bench: Bench, outcome: TrialReport | str) -> list[AnyAnswer]:
     return bench.control.answers[before:]
 
 
+def changes(bench: Bench) -> list[TakeRecipe | TakeBundle]:
+    """Return what the inspectors were told to take, the newest last."""
+    return [order for order in bench.supervisor.orders if isinstance(order, (TakeRecipe, TakeBundle))]
+
+
+def recipe_taken(bench: Bench, recipe_hash: str = NEW, text: str = "") -> RecipeTaken:
+    """Return the answer to the newest change."""
+    change = changes(bench)[-1].change if changes(bench) else 0
+    return RecipeTaken(inspector=bench.supervisor.number, change=change, recipe_hash=recipe_hash, text=text)
+
+
 def taken(bench: Bench, recipe_hash: str = NEW, text: str = "") -> list[AnyAnswer]:
     before = len(bench.control.answers)
-    bench.hear(RecipeTaken(inspector=bench.supervisor.number, recipe_hash=recipe_hash, text=text))
+    bench.hear(recipe_taken(bench, recipe_hash, text))
     return bench.control.answers[before:]
 
 
@@ -204,7 +222,7 @@ def test_what_an_inspector_took_before_it_died_is_active(bench: Bench) -> None:
     """Its word was on the way: the next one starts with the new recipe."""
     bench.ask(use())
     tried(bench, report())
-    bench.supervisor.inbox.append(RecipeTaken(inspector=1, recipe_hash=NEW, text=""))
+    bench.supervisor.inbox.append(recipe_taken(bench))
     bench.supervisor.die(-9)
     bench.loop.cycle()
     while not bench.supervisor.running:
@@ -292,7 +310,7 @@ def test_a_change_that_was_not_taken_is_not_kept(bench: Bench, tmp_path: Path) -
     bench.ask(use())
     tried(bench, report())
     assert started(tmp_path).changes.recipe.name == "strict"
-    bench.hear(RecipeTaken(inspector=bench.supervisor.number, recipe_hash="", text="out of bounds"))
+    bench.hear(recipe_taken(bench, "", "out of bounds"))
     assert started(tmp_path).changes.recipe.name == "station"
 
 
@@ -308,13 +326,16 @@ def test_an_inspector_that_does_not_answer_keeps_nobody_waiting(bench: Bench) ->
 # ---- bundles --------------------------------------------------------------------------------------------------------
 
 
-def bundle_taken(bench: Bench, bundle_hash: str = "c" * 64, text: str = "") -> list[AnyAnswer]:
+def bundle_taken(
+    bench: Bench, bundle_hash: str = "c" * 64, text: str = "", change: int | None = None
+) -> list[AnyAnswer]:
     before = len(bench.control.answers)
     bench.hear(
         BundleTaken(
             inspector=bench.supervisor.number,
+            change=changes(bench)[-1].change if change is None else change,
             bundle_hash=bundle_hash,
-            recipe_hash=NEW,
+            recipe_hash=NEW if bundle_hash else "",
             class_names=("dents",),
             text=text,
         )
@@ -368,6 +389,63 @@ def test_a_refused_bundle_leaves_the_old_one(bench: Bench) -> None:
     assert bench.publisher.verdicts[0].bundle_hash == "b" * 64
     assert audits(bench) == ["bundle_refused", "bundle_refused"]
     assert bench.changes.bundle == str(bench.station.bundle.path)
+
+
+def test_a_bundle_that_is_taken_after_it_was_given_up_is_not_used(patient: Bench) -> None:
+    """The inspector that has it is replaced by one with the active pair, which starts as before."""
+    patient.ask(Reload(version=1, id="b", bundle="x"))
+    tried(patient, report())
+    patient.after(180_000)
+    assert refusal(patient.control.answers)[0] is Refusal.NOT_READY
+    patient.hear(patient.captured(1))
+    assert bundle_taken(patient) == []
+    assert patient.supervisor.killed
+    patient.loop.cycle()
+    patient.get_ready()
+    assert patient.supervisor.number == 2
+    assert patient.supervisor.started_with[1] == str(patient.station.bundle.path)
+    assert patient.supervisor.proven == Proven("b" * 64, "r" * 64)
+    assert [(v.outcome, v.bundle_hash) for v in patient.publisher.verdicts] == [(Outcome.UNKNOWN, "b" * 64)]
+    assert active(patient) == ("station", "r" * 64)
+
+
+def test_a_late_answer_is_not_taken_for_the_next_changes(patient: Bench) -> None:
+    """Another bundle is in hand when the first one's answer comes: it is neither made active nor refused by it."""
+    patient.ask(Reload(version=1, id="b", bundle="x"))
+    tried(patient, report())
+    patient.after(180_000)
+    patient.ask(Reload(version=1, id="c", bundle="y"))
+    tried(patient, report())
+    first, second = (order.change for order in changes(patient))
+    assert bundle_taken(patient, "", "no memory", change=first) == []
+    assert not patient.supervisor.killed
+    [answer] = bundle_taken(patient, change=second)
+    assert isinstance(answer, Done)
+    assert patient.changes.bundle == "y"
+
+
+def test_an_untried_bundle_is_never_active(patient: Bench) -> None:
+    """What the first order named is taken while the trial of the second goes on."""
+    patient.ask(Reload(version=1, id="b", bundle="x"))
+    tried(patient, report())
+    patient.after(180_000)
+    patient.ask(Reload(version=1, id="c", bundle="y"))
+    assert bundle_taken(patient) == []
+    assert patient.supervisor.killed
+    assert patient.changes.bundle == str(patient.station.bundle.path)
+
+
+def test_a_recipe_that_is_taken_after_it_was_given_up_is_not_used(patient: Bench) -> None:
+    """As with a bundle."""
+    patient.ask(use())
+    tried(patient, report())
+    patient.after(180_000)
+    assert taken(patient) == []
+    assert patient.supervisor.killed
+    patient.loop.cycle()
+    patient.get_ready()
+    assert json.loads(patient.supervisor.started_with[0])["name"] == "station"
+    assert patient.supervisor.proven == Proven("b" * 64, "r" * 64)
 
 
 # ---- self-test ------------------------------------------------------------------------------------------------------
