@@ -195,7 +195,8 @@ class Changes:
             self._refuse(Refusal.RECIPE, message.text)
             return
         self._activate(message.recipe_hash)
-        self._done(AuditEvent.RECIPE_ACTIVE, f"recipe '{self.recipe.name}' by {self.recipe.author} is active")
+        text = f"recipe '{self.recipe.name}' by {self.recipe.author} is active, hash {message.recipe_hash[:12]}"
+        self._done(AuditEvent.RECIPE_ACTIVE, text)
 
     def bundle_taken(self, message: BundleTaken) -> None:
         """Make the bundle active, or refuse it; the answer is wanted."""
@@ -203,7 +204,8 @@ class Changes:
             self._refuse(Refusal.BUNDLE, message.text)
             return
         self._activate(message.recipe_hash)
-        self._done(AuditEvent.BUNDLE_ACTIVE, f"bundle {self.bundle} ({message.bundle_hash[:12]}) is active")
+        text = f"bundle {self.bundle} ({message.bundle_hash[:12]}) is active, recipe hash {message.recipe_hash[:12]}"
+        self._done(AuditEvent.BUNDLE_ACTIVE, text)
 
     def selftested(self, message: SelfTested) -> None:
         """Take the result of a self-test, asked for or not."""

@@ -120,8 +120,10 @@ class Inspection:
         self._condition.ready = message
         self._proven = Proven(message.bundle_hash, message.recipe_hash)
         took = ", ".join(f"{stage} {ms} ms" for stage, ms in message.took_ms.items())
-        log.info("inspector %d: %s; parity: %s; %s", message.inspector, message.backend, message.parity, took)
         self._changes.inspector_ready(message)
+        recipe = f"recipe '{self._changes.recipe.name}' ({message.recipe_hash[:12]})"
+        words = f"{message.backend}; {recipe}; parity: {message.parity}; {took}"
+        log.info("inspector %d: %s", message.inspector, words)
         self._registrar.bundle_hash = message.bundle_hash
         self._registrar.class_names = message.class_names
         self.advance()

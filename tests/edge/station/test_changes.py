@@ -117,7 +117,8 @@ def test_a_recipe_is_tried_then_taken_then_active(bench: Bench) -> None:
     assert active(bench) == ("station", "r" * 64)
     [answer] = taken(bench)
     assert isinstance(answer, Done)
-    assert "'strict' by Q. Engineer is active" in answer.text
+    assert answer.text == f"recipe 'strict' by Q. Engineer is active, hash {NEW[:12]}"
+    assert bench.publisher.audits[-1].detail == answer.text
     assert active(bench) == ("strict", NEW)
     assert audits(bench) == ["recipe_active"]
 
@@ -356,6 +357,7 @@ def test_another_bundle_becomes_active_between_two_parts(bench: Bench, tmp_path:
     bench.hear(bench.result(1))
     [answer] = bundle_taken(bench)
     assert isinstance(answer, Done)
+    assert answer.text == f"bundle {path} (cccccccccccc) is active, recipe hash {NEW[:12]}"
     bench.hear(bench.captured(2))
     bench.hear(bench.result(2, bundle_hash="c" * 64))
     assert [v.bundle_hash for v in bench.publisher.verdicts] == ["b" * 64, "c" * 64]

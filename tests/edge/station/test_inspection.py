@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from edge.errors import BundleError, CameraError
@@ -52,6 +54,14 @@ def test_a_silent_inspector_is_killed() -> None:
     bench.after(1100)
     assert bench.supervisor.killed
     assert answers(bench) == [(1, Outcome.UNKNOWN, Reason.LATE)]
+
+
+def test_the_log_says_which_recipe_an_inspector_works_with(caplog: pytest.LogCaptureFixture) -> None:
+    """Name and hash, so that a restart by night can be told from a change."""
+    bench = Bench()
+    with caplog.at_level(logging.INFO):
+        bench.get_ready()
+    assert f"inspector 1: stand-in; recipe 'station' ({'r' * 12}); parity: stand-in; load 1 ms" in caplog.text
 
 
 def test_nothing_begins_before_the_first_subscriber() -> None:
