@@ -111,7 +111,8 @@ class Changes:
         except ValidationError as error:
             raise ConfigurationError(f"{_FILE} in the state directory: no recipe of this release; remove it") from error
         self.bundle = active.bundle or str(station.bundle.path)
-        self._kept = (self.recipe, self.bundle)
+        self._kept: tuple[RecipeFile, str] | None = (self.recipe, self.bundle)
+        """What the next start begins with; None = not known."""
 
     @property
     def busy(self) -> bool:
@@ -270,7 +271,7 @@ class Changes:
             # What was tried was kept for the next start already; the old one stays.
             fault = self._keep(self.recipe, self.bundle)
             if fault:
-                log.error("%s; the next start begins with what was refused now", fault)
+                log.error("%s; the next start may begin with what was refused now", fault)
         self._end(refusal, text)
 
     def _end(self, refusal: Refusal | None, text: str) -> None:
@@ -289,6 +290,6 @@ class Changes:
             bundle="" if own_bundle else str(Path(bundle).absolute()),
         )
         fault = self._file.write(None if own_recipe and own_bundle else active)
-        if not fault:
-            self._kept = (recipe, bundle)
+        # The file may be there and its folder not on the disk: then the old pair has to be written again.
+        self._kept = None if fault else (recipe, bundle)
         return fault

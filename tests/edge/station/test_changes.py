@@ -306,6 +306,23 @@ def test_a_change_that_cannot_be_kept_is_refused(bench: Bench, tmp_path: Path) -
     assert active(bench) == ("station", "r" * 64)
 
 
+def test_a_change_that_may_be_kept_is_taken_back(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file is in place when its folder cannot be synced: what was refused is not what the next start takes."""
+    bench.ask(use())
+
+    def refuse(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edge.station.kept._sync_folder", refuse)
+        assert refusal(tried(bench, report()))[0] is Refusal.RECIPE
+    assert started(tmp_path).changes.recipe.name == "station"
+    assert bench.ask(use(id_="again")) == []
+    tried(bench, report())
+    taken(bench)
+    assert started(tmp_path).changes.recipe.name == "strict"
+
+
 def test_a_change_that_was_not_taken_is_not_kept(bench: Bench, tmp_path: Path) -> None:
     """It is kept before the inspector has it, so that it cannot be lost; refused there, the old one is kept again."""
     bench.ask(use())
