@@ -139,8 +139,9 @@ class Supervisor:
             file.write(told)
             file.seek(0)
             # A session of its own: Ctrl-C in a terminal is for the station, which sees the inspector off.
-            self._process = subprocess.Popen(self._command, stdin=file, start_new_session=True)
-        self.alive_fd = os.pidfd_open(self._process.pid)
+            process = subprocess.Popen(self._command, stdin=file, start_new_session=True)
+        self.alive_fd = watched(process)
+        self._process = process
 
     def receive(self) -> ToStation | None:
         """Return the next message of the present inspector, None when there is none."""
@@ -226,3 +227,18 @@ class Supervisor:
             return 0.0
         # Bounded: after some thousand failures the power would be no number any more.
         return min(self._station.retry_s * 2.0 ** min(self._failures - 1, 30), self._station.retry_limit_s)
+
+
+def watched(process: subprocess.Popen[bytes]) -> int:
+    """
+    Return a descriptor that is readable when *process*, just started, has ended.
+
+    Raises:
+        OSError: there is none left; the process was killed, since nobody would see its end.
+    """
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise

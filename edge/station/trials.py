@@ -13,6 +13,7 @@ import msgspec
 
 from edge.clock import Clock
 from edge.inspector.report import Task, TrialReport
+from edge.station.supervisor import watched
 
 # Engines compiled, parity and reference frames, on a slow machine that inspects meanwhile.
 _LIMIT_S = 180.0
@@ -52,17 +53,17 @@ class Trials:
         told.seek(0)
         try:
             # Isolated: a module in the working directory must not stand in for one of the library's.
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "edge.inspector.trial"], stdin=told, stdout=report, start_new_session=True
             )
+            self.alive_fd = watched(process)
         except OSError:
             report.close()
             raise
         finally:
             told.close()
-        self._report = report
+        self._process, self._report = process, report
         self._give_up_us = self._clock.now_us() + round(_LIMIT_S * 1e6)
-        self.alive_fd = os.pidfd_open(self._process.pid)
 
     def ended(self) -> TrialReport | str | None:
         """Return the report when the trial has ended, one line when it has none, None while it runs."""
@@ -92,6 +93,7 @@ class Trials:
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_DEATH_S)
+        if self.alive_fd >= 0:
             os.close(self.alive_fd)
         if self._report is not None:
             self._report.close()

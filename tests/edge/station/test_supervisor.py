@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,29 @@ def test_a_process_that_cannot_be_started_is_tried_again(
     assert supervisor.inbox is None
     assert not supervisor.order(Begin())
     assert list(tmp_path.glob("*.down")) == []
+
+
+def test_a_process_that_cannot_be_watched_is_ended(
+    context: zmq.Context[zmq.Socket[bytes]],
+    station: Station,
+    tmp_path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No descriptor left: an inspector whose end nobody would see must not keep the cameras; the next is due."""
+    pids: list[int] = []
+
+    def refuse(pid: int) -> int:
+        pids.append(pid)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    supervisor = Supervisor(context, station, tmp_path, clock, ["/bin/sleep", "1000"])
+    supervisor.start(RECIPE, "no-bundle", {}, None)
+    assert not supervisor.running
+    assert supervisor.start_at_us is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
 
 
 def test_nobody_to_take_an_order_is_told_not_waited_for(supervisor: Supervisor) -> None:

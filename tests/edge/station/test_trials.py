@@ -54,6 +54,24 @@ def ended(trials: Trials) -> TrialReport | str | None:
     return trials.ended()
 
 
+def test_a_trial_that_cannot_be_watched_is_ended(trials: Trials, played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor left: its process is killed, nothing runs, and stopping is harmless."""
+    play(played, "exec sleep 1000")
+    pids: list[int] = []
+
+    def refuse(pid: int) -> int:
+        pids.append(pid)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(OSError, match="Too many"):
+        trials.start(TASK)
+    assert not trials.running
+    trials.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
 def test_a_trial_reports_once(trials: Trials, played: Path, tmp_path: Path) -> None:
     """It is told its task on standard input, and reports on standard output; then another one may begin."""
     (tmp_path / "report").write_bytes(msgspec.json.encode(REPORT))
