@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import zmq
 
 from edge.clock import Clock
 
+_SO_COOKIE = 57
+_COOKIE_BYTES = 8
+
+
+class Way(NamedTuple):
+    """By which connection a message came."""
+
+    descriptor: int
+    """Given anew to the next connection as soon as this one has ended."""
+    cookie: bytes
+    """Linux's own name of the connection, given once; empty when it has ended already."""
+
 
 @dataclass
 class _Peer:
-    descriptor: int
+    way: Way | None
     sent: int = 0
     cut: bool = False
 
@@ -50,7 +64,7 @@ class Connections:
 
     def note(self, peer: Hashable, message: zmq.Frame) -> None:
         """Begin to count *peer*; *message* is of it, received with ``copy=False``: it says by which way it came."""
-        self._peers[peer] = _Peer(descriptor_of(message))
+        self._peers[peer] = _Peer(way_of(message))
 
     def is_flood(self, peer: Hashable, weight: int = 1) -> bool:
         """Count so many messages of *peer*; tell whether that is too many, and cut it off then."""
@@ -65,25 +79,24 @@ class Connections:
         known = self._peers[peer]
         if not known.cut:
             known.cut = True
-            self._cut(known.descriptor)
+            if known.way is not None:
+                self._cut(known.way)
 
     def none_waits(self) -> None:
         """Note that everything was read; nothing comes any more of those that were cut off."""
         self._peers = {key: known for key, known in self._peers.items() if not known.cut}
 
-    def _cut(self, descriptor: int) -> None:
+    def _cut(self, way: Way) -> None:
         """
         End a connection; libzmq itself sees to the rest, as when the peer had ended it.
 
-        By now the descriptor may belong to another: to one of the same endpoint, which then connects again, or to
-        something else, which is left alone.
+        By now the descriptor may belong to another, which is left alone. One that took it over before its peer was
+        noted passes for it, but is cut only if it is of this endpoint, too: it then connects again.
         """
-        with (
-            contextlib.suppress(OSError),  # It has gone already.
-            socket.fromfd(descriptor, socket.AF_UNIX, socket.SOCK_STREAM) as connection,
-        ):
-            if self._is_ours(connection):
-                connection.shutdown(socket.SHUT_RDWR)
+        with _borrowed(way.descriptor) as connection:
+            if connection is not None and _cookie(connection) == way.cookie and self._is_ours(connection):
+                with contextlib.suppress(OSError):  # It has gone already.
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _is_ours(self, connection: socket.socket) -> bool:
         name = connection.getsockname()
@@ -94,9 +107,35 @@ class Connections:
         return self._endpoint == f"ipc://{name}"
 
 
-def descriptor_of(message: zmq.Frame) -> int:
-    """Return by which descriptor a message came; -1 where libzmq does not know, and nothing can be cut."""
+def way_of(message: zmq.Frame) -> Way | None:
+    """Return by which connection a message came; None where libzmq does not know, and nothing can be cut."""
     try:
-        return int(message.get(zmq.SRCFD))
+        descriptor = int(message.get(zmq.SRCFD))
     except zmq.ZMQError:
-        return -1
+        return None
+    if descriptor < 0:
+        return None
+    with _borrowed(descriptor) as connection:
+        return Way(descriptor, b"" if connection is None else _cookie(connection))
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket | None]:
+    """Give the connection behind a descriptor that libzmq owns, and may end meanwhile; None when there is none."""
+    try:
+        own = os.dup(descriptor)
+    except OSError:
+        yield None
+        return
+    try:
+        connection = socket.socket(fileno=own)
+    except OSError:  # It is no socket any more.
+        os.close(own)
+        yield None
+        return
+    with connection:
+        yield connection
+
+
+def _cookie(connection: socket.socket) -> bytes:
+    return connection.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, _COOKIE_BYTES)

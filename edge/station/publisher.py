@@ -11,7 +11,7 @@ from edge.endpoints import bind
 from edge.errors import ConfigurationError
 from edge.records import Audit, MaskHeader, Status, Verdict
 from edge.settings import Station
-from edge.station.connections import Connections, descriptor_of
+from edge.station.connections import Connections, way_of
 from edge.wire import frames_from_message
 
 # Verdicts that may wait for one slow reader: minutes of a fast line, a few MB. Beyond it that reader loses some and
@@ -97,12 +97,13 @@ class Publisher:
 
 
 def _is_flood(readers: Connections, event: zmq.Frame) -> bool:
-    descriptor = descriptor_of(event)
-    if descriptor < 0:
+    way = way_of(event)
+    if way is None:
         return False  # libzmq itself takes back the subscriptions of a reader that has gone.
-    if not readers.knows(descriptor):
-        readers.note(descriptor, event)
-    return readers.is_flood(descriptor, 1 + len(event.bytes) // 1024)
+    # Not by the descriptor alone: the next reader would pay for what the one before it sent.
+    if not readers.knows(way):
+        readers.note(way, event)
+    return readers.is_flood(way, 1 + len(event.bytes) // 1024)
 
 
 def _bound(context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, waiting: int) -> zmq.Socket[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from edge.station.connections import Connections
+from edge.station.connections import Connections, Way, way_of
 from tests.support.station import FakeClock
 
 PATIENCE_MS = 20_000
@@ -63,6 +64,44 @@ def test_a_descriptor_that_became_something_else_is_left_alone(sockets: Sockets)
     """A connection that is not of the endpoint goes on, whatever number it has."""
     ours, other = socket.socketpair()
     with ours, other:
-        Connections(sockets[0], 1, FakeClock())._cut(ours.fileno())
+        cookie = ours.getsockopt(socket.SOL_SOCKET, 57, 8)
+        Connections(sockets[0], 1, FakeClock())._cut(Way(ours.fileno(), cookie))
         other.sendall(b"still there")
         assert ours.recv(11) == b"still there"
+
+
+def test_who_got_the_number_of_one_that_left_is_not_cut_off(sockets: Sockets) -> None:
+    """Descriptors are given anew at once: a newcomer of the same endpoint does not pay for the one before it."""
+    bound, first = sockets
+    connections = Connections(bound, 1, FakeClock())
+    message = received(bound, first)
+    connections.note("first", message)
+    left = way_of(message)
+    assert left is not None
+    first.close(0)
+    with contextlib.ExitStack() as newcomers:
+        for _ in range(50):
+            newcomer = newcomers.enter_context(bound.context.socket(zmq.DEALER))
+            newcomer.linger = 0
+            newcomer.connect(bound.last_endpoint.decode())
+            way = way_of(received(bound, newcomer))
+            assert way is not None
+            if way.descriptor == left.descriptor:
+                break
+        else:
+            pytest.fail("no newcomer got the number")
+        told = newcomers.enter_context(newcomer.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        assert connections.is_flood("first", 2)
+        assert not told.poll(100)
+        received(bound, newcomer)
+
+
+def test_a_descriptor_that_is_no_socket_any_more_leaves_none_behind(tmp_path: Path, sockets: Sockets) -> None:
+    """Each attempt gives back what it took."""
+    connections = Connections(sockets[0], 1, FakeClock())
+    with (tmp_path / "file").open("w") as file:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(20):
+            connections._cut(Way(file.fileno(), b"8 bytes."))
+            connections._cut(Way(-1, b""))
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
