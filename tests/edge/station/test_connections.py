@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,33 +71,33 @@ def test_a_descriptor_that_became_something_else_is_left_alone(sockets: Sockets)
 
 def test_who_got_the_number_of_one_that_left_is_not_cut_off(sockets: Sockets) -> None:
     """Descriptors are given anew at once: a newcomer of the same endpoint does not pay for the one before it."""
-    bound, first = sockets
+    bound, newcomer = sockets
     connections = Connections(bound, 1, FakeClock())
-    message = received(bound, first)
-    connections.note("first", message)
-    left = way_of(message)
-    assert left is not None
-    first.close(0)
-    with contextlib.ExitStack() as newcomers:
-        for _ in range(50):
-            newcomer = newcomers.enter_context(bound.context.socket(zmq.DEALER))
-            newcomer.linger = 0
-            newcomer.connect(bound.last_endpoint.decode())
-            way = way_of(received(bound, newcomer))
-            assert way is not None
-            if way.descriptor == left.descriptor:
-                break
-        else:
-            pytest.fail("no newcomer got the number")
-        told = newcomers.enter_context(newcomer.get_monitor_socket(zmq.EVENT_DISCONNECTED))
-        assert connections.is_flood("first", 2)
+    way = way_of(received(bound, newcomer))
+    assert way is not None
+    with newcomer.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
+        connections._cut(Way(way.descriptor, b"another."))
+        connections._cut(Way(way.descriptor, b""))
         assert not told.poll(100)
-        received(bound, newcomer)
+        connections._cut(way)
+        assert told.poll(PATIENCE_MS)
+
+
+def test_two_connections_have_two_names(sockets: Sockets) -> None:
+    """Each message of one has its name."""
+    bound, one = sockets
+    with bound.context.socket(zmq.DEALER) as other:
+        other.linger = 0
+        other.connect(bound.last_endpoint.decode())
+        ways = [way_of(received(bound, peer)) for peer in (one, other, one)]
+    assert ways[0] == ways[2] != ways[1]
+    assert all(way is not None and len(way.cookie) == 8 for way in ways)
 
 
 def test_a_descriptor_that_is_no_socket_any_more_leaves_none_behind(tmp_path: Path, sockets: Sockets) -> None:
     """Each attempt gives back what it took."""
     connections = Connections(sockets[0], 1, FakeClock())
+    received(*sockets)
     with (tmp_path / "file").open("w") as file:
         before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(20):
