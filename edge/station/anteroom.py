@@ -2,7 +2,7 @@
 Where requests wait: what has come is read at once and counted, so that a flood is known before libzmq holds much of it.
 
 libzmq itself holds back nothing (connections.py says why), so who sends more than is ever meant is cut off: too many
-messages in a second, too many that wait for their turn, or a message of many parts.
+messages in a second, too many that wait for their turn, the most of all that wait, or a message of many parts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from dataclasses import dataclass, field
 import zmq
 
 from edge.clock import Clock
-from edge.station.connections import Connections
+from edge.station.connections import Connections, Way
 
 # Messages of one connection in a second, twice what a station can answer; a large one counts once more for each KiB.
 A_SECOND = 10_000
 # Messages of one connection that wait, and bytes: as many as may be in hand, and a page of the largest.
 MOST_WAITING = 1000
 MOST_BYTES = 4_000_000
-# Of all connections together. When so much waits, only who has nothing waiting is still heard.
+# Of all connections together. When so much waits, who has the most of it is cut off.
 ALL_WAITING = 8000
 ALL_BYTES = 32_000_000
+# Who has fewer messages waiting, and no more bytes than one request may have, is not cut off for what others send.
+FEW = 16
+FEW_BYTES = 64 * 1024
 # The sender, the empty part of a REQ socket, the request; some parts more are a mistake that is answered.
 _MOST_PARTS = 64
 # For reading in one cycle of the loop, which has deadlines to keep.
@@ -32,6 +35,7 @@ _PARTS_A_CYCLE = 4000
 
 @dataclass
 class _Sender:
+    way: Way | None
     messages: deque[list[bytes]] = field(default_factory=deque)
     bytes: int = 0
 
@@ -106,17 +110,33 @@ class Anteroom:
         if self._connections.is_flood(name, 1 + size // 1024):
             self._forget(name)
             return
-        sender = self._senders.setdefault(name, _Sender())
-        full = self._messages >= ALL_WAITING or self._bytes >= ALL_BYTES
-        waiting = len(sender.messages)
-        if waiting >= MOST_WAITING or sender.bytes >= MOST_BYTES or (full and waiting):
+        sender = self._senders.get(name) or _Sender(self._connections.way(name))
+        if len(sender.messages) >= MOST_WAITING or sender.bytes >= MOST_BYTES:
             self._cut(name)
             return
+        if (self._messages >= ALL_WAITING or self._bytes >= ALL_BYTES) and not self._finds_room(name, sender):
+            return
+        self._senders[name] = sender
         sender.messages.append(body)
         self._messages, self._bytes, sender.bytes = self._messages + 1, self._bytes + size, sender.bytes + size
 
+    def _finds_room(self, name: bytes, sender: _Sender) -> bool:
+        """
+        Cut off who fills the room, and tell whether there is room for this sender's message then.
+
+        Where many fill it with few messages each nobody is cut off; who has one waiting is not heard for now.
+        """
+        by_bytes = self._bytes >= ALL_BYTES
+        many = {n: s for n, s in self._senders.items() if len(s.messages) >= FEW or s.bytes > FEW_BYTES}
+        if not many:
+            return not sender.messages
+        largest = max(many, key=lambda n: many[n].bytes if by_bytes else len(many[n].messages))
+        self._cut(largest)
+        return largest != name
+
     def _cut(self, name: bytes) -> None:
-        self._connections.cut(name)
+        sender = self._senders.get(name)
+        self._connections.cut(name, None if sender is None else sender.way)
         self._forget(name)
 
     def _forget(self, name: bytes) -> None:

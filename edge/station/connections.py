@@ -74,9 +74,18 @@ class Connections:
             self.cut(peer)
         return known.cut
 
-    def cut(self, peer: Hashable) -> None:
-        """End the connection of *peer*; what it sent before still comes, and is flood, too."""
-        known = self._peers[peer]
+    def way(self, peer: Hashable) -> Way | None:
+        """Return the connection of *peer*, which has been noted in this second."""
+        return self._peers[peer].way
+
+    def cut(self, peer: Hashable, way: Way | None = None) -> None:
+        """
+        End the connection of *peer*; what it sent before still comes, and is flood, too.
+
+        Args:
+            way: its connection, of one that need not have been noted in this second.
+        """
+        known = self._peers.setdefault(peer, _Peer(way))
         if not known.cut:
             known.cut = True
             if known.way is not None:

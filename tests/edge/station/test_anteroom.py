@@ -69,6 +69,12 @@ def read_all(room: Anteroom, router: zmq.Socket[bytes]) -> int:
     return calls
 
 
+def clock_of(room: Anteroom) -> Ticking:
+    clock = room._clock
+    assert isinstance(clock, Ticking)
+    return clock
+
+
 def taken(room: Anteroom) -> list[bytes]:
     """Return all that waits, without the senders."""
     bodies = []
@@ -135,6 +141,61 @@ def test_a_full_room_still_hears_who_has_nothing_waiting(
     bodies = taken(room)
     assert b"late" in bodies
     assert len(bodies) <= module.ALL_WAITING + len(floods)
+
+
+def test_who_has_little_waiting_is_spared_in_a_full_room(
+    room: Anteroom, router: zmq.Socket[bytes], connect: Connect
+) -> None:
+    """Others fill the room, and seconds pass: those go, the most first, and no request of who asks as one should."""
+    calm = connect()
+    floods = [connect() for _ in range(module.ALL_WAITING // 900 + 3)]
+    calm.send(b"calm")
+    for n in range(900):
+        for flood in floods:
+            flood.send(b"flood")
+        if n % 100 == 99:
+            calm.send(b"calm")
+    read_all(room, router)
+    clock_of(room).us += 2_000_000
+    calm.send(b"calm")
+    read_all(room, router)
+    bodies = taken(room)
+    assert bodies.count(b"calm") == 11
+    assert len(bodies) <= module.ALL_WAITING
+
+
+def test_who_has_the_most_is_cut_off_though_it_is_silent_now(
+    room: Anteroom, router: zmq.Socket[bytes], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It filled the room a second ago, and its connection is known still."""
+    monkeypatch.setattr(module, "ALL_WAITING", 100)
+    flood, calm = connect(), connect()
+    with flood.get_monitor_socket(zmq.EVENT_DISCONNECTED) as told:
+        for _ in range(100):
+            flood.send(b"flood")
+        read_all(room, router)
+        clock_of(room).us += 2_000_000
+        calm.send(b"calm")
+        read_all(room, router)
+        assert told.poll(PATIENCE_MS)
+    assert taken(room) == [b"calm"]
+
+
+def test_many_who_have_little_are_not_cut_off(
+    room: Anteroom, router: zmq.Socket[bytes], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has nothing waiting is heard; the second message of another is lost, and may be sent again later."""
+    monkeypatch.setattr(module, "ALL_WAITING", 5)
+    peers = [connect() for _ in range(8)]
+    for word in (b"first", b"second"):
+        for peer in peers:
+            peer.send(word)
+            assert router.poll(PATIENCE_MS)
+            read_all(room, router)
+    assert taken(room) == [b"first"] * 8
+    peers[0].send(b"again")
+    read_all(room, router)
+    assert taken(room) == [b"again"]
 
 
 def test_a_message_of_many_parts_is_skipped_in_pieces(
