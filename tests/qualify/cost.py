@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import statistics
 import time
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from engines.contract import TileShape
 from tests.qualify.fits import Fit, figures_of
 from tests.qualify.report import table, with_spread
-from tests.qualify.segmenting import DATA, MODELS
+from tests.qualify.segmenting import DATA, EPOCH_STEPS, MODELS
 from training.data.datasets import read_dataset
 
 TITLE = "cost of a training step and of a tile, ours and segmentation_models_pytorch"
 
+PEERS = [name for name, model in MODELS.items() if model.peer]
+MOST_OF_PEER = 0.5
+"""Of a peer's operations: what ours aim at."""
 _ROUNDS = 3
 _STEPS, _TILES = 8, 12
 _BATCH, _CROP_PX, _TILE_PX = 8, 128, 256
@@ -36,14 +40,18 @@ def run(out: Path, scale: float) -> dict[str, Any]:
         Fit(f"{model}, round {number}", __name__, {"model": model}) for number, model in product(range(rounds), MODELS)
     ]
     figures = figures_of(fits, out / "cost", at_once=1)
+    gflop = {model: figures[f"{model}, round 0"]["gflop"] for model in MODELS}
     of = {model: [figures[f"{model}, round {number}"] for number in range(rounds)] for model in MODELS}
     table(
         f"One thread, bf16 in training, float32 in inference; median of {rounds} rounds (lowest to highest)",
         (
             "network",
             f"ms a step ({_BATCH} x {_CROP_PX} px)",
+            f"s an epoch ({EPOCH_STEPS} steps)",
             "peak MB",
             f"GFLOP a tile ({_TILE_PX} px)",
+            *(f"of {peer}" for peer in PEERS),
+            "at most half of each",
             "ms a tile",
             "million weights",
         ),
@@ -51,8 +59,10 @@ def run(out: Path, scale: float) -> dict[str, Any]:
             (
                 model,
                 with_spread([one["step_ms"] for one in found], 0),
+                with_spread([EPOCH_STEPS * one["step_ms"] / 1e3 for one in found], 1),
                 f"{statistics.median(one['peak_mb'] for one in found):.0f}",
                 found[0]["gflop"],
+                *ratios(model, gflop),
                 with_spread([one["tile_ms"] for one in found], 0),
                 found[0]["weights"] / 1e6,
             )
@@ -60,6 +70,12 @@ def run(out: Path, scale: float) -> dict[str, Any]:
         ],
     )
     return of
+
+
+def ratios(model: str, gflop: Mapping[str, float]) -> tuple[float | str, ...]:
+    """Return a network's operations as a part of each peer's, and whether they are at most half of each peer's."""
+    parts = [gflop[model] / gflop[peer] for peer in PEERS]
+    return (*parts, "-" if model in PEERS else "yes" if max(parts) <= MOST_OF_PEER else "no")
 
 
 def fit(model: str) -> dict[str, Any]:

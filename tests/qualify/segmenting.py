@@ -35,6 +35,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 """Where the real pictures lie: beside the repository, into which they never come."""
 FOLDS = 5
 FOLD_SEED = 1
+EPOCH_STEPS = 100
 SMOOTHED_PX = 5
 
 

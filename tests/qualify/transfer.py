@@ -208,6 +208,8 @@ def _scored(dataset: Dataset, path: Path) -> list[Scored]:
 
 
 Figures = dict[tuple[Strategy, float], list[dict[str, Any]]]
+Figure = Callable[[torch.Tensor, torch.Tensor], float]
+"""Of truth (1 = bad) and score of some pictures."""
 
 
 def _show(by_way: Figures, picture: Path) -> None:
@@ -232,8 +234,7 @@ def _show(by_way: Figures, picture: Path) -> None:
 
 
 def _auroc(rounds: Sequence[dict[str, Any]]) -> Estimate:
-    scored = joined(rounds)
-    return bootstrap(lambda at: mean_over_rounds(auroc, [scored[i] for i in at]), [one.group for _, one in scored])
+    return over_rounds(auroc, joined(rounds))
 
 
 def _gain(rounds: Sequence[dict[str, Any]], scratch: Sequence[dict[str, Any]]) -> Estimate:
@@ -258,9 +259,12 @@ def auroc(truth: torch.Tensor, scores: torch.Tensor) -> float:
     return float(binary_auroc(scores, truth, validate_args=False))
 
 
-def mean_over_rounds(
-    figure: Callable[[torch.Tensor, torch.Tensor], float], scored: Sequence[tuple[int, Scored]]
-) -> float | None:
+def over_rounds(figure: Figure, scored: Sequence[tuple[int, Scored]]) -> Estimate:
+    """Return mean_over_rounds() with its interval by group; the networks of the rounds stay what they are."""
+    return bootstrap(lambda at: mean_over_rounds(figure, [scored[i] for i in at]), [one.group for _, one in scored])
+
+
+def mean_over_rounds(figure: Figure, scored: Sequence[tuple[int, Scored]]) -> float | None:
     """Return the mean over the rounds: each has a network of its own, whose scores no other's can be ranked with."""
     found = []
     for number in sorted({of for of, _ in scored}):
