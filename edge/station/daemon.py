@@ -107,6 +107,7 @@ def serve(
                 Maintenance(kept, SYSTEM_CLOCK, reporter),
                 SYSTEM_CLOCK,
                 wakeup,
+                wakeup.for_journal,
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -32,8 +32,7 @@ from edge.station.views import Views
 # What is in hand when the station is stopped may still finish for so long.
 _STOP_LIMIT_US = 2_000_000
 # What was answered last may still reach the journal before it leaves.
-_LAST_COMMITS = 20
-_LAST_COMMIT_US = 25_000
+_LAST_COMMITS_US = 500_000
 
 
 class Loop:
@@ -45,6 +44,7 @@ class Loop:
         identity: name and epoch in every message.
         journal: open; its threads are started by the caller.
         wait: returns when something has come, at the latest at the monotonic time it is given [us].
+        wait_for_journal: the same, of the journal alone.
         once: end when every source has ended and every verdict is out.
 
     Attributes:
@@ -64,6 +64,7 @@ class Loop:
         maintenance: Maintenance,
         clock: Clock,
         wait: Callable[[int], None],
+        wait_for_journal: Callable[[int], None],
         *,
         once: bool = False,
     ) -> None:
@@ -76,6 +77,7 @@ class Loop:
         self._maintenance = maintenance
         self._clock = clock
         self._wait = wait
+        self._wait_for_journal = wait_for_journal
         self._once = once
         order = supervisor.order
         self._cameras = cameras = Cameras(station.cameras)
@@ -227,9 +229,10 @@ class Loop:
     def _let_go(self) -> None:
         """Publish what is still to be said, kept by the journal if that is possible within half a second."""
         outbox = self._registrar.outbox
-        for _ in range(_LAST_COMMITS):
+        until_us = self._clock.now_us() + _LAST_COMMITS_US
+        outbox.flush()
+        while not outbox.empty and self._clock.now_us() < until_us:
+            # Not for requests: nobody takes them any more, and one that waits would end every sleep at once.
+            self._wait_for_journal(min(until_us, outbox.due_us() or until_us))
             outbox.flush()
-            if outbox.empty:
-                return
-            self._wait(self._clock.now_us() + _LAST_COMMIT_US)
         outbox.flush_all()

@@ -53,6 +53,16 @@ class Wakeup:
         self._timer.set(due_us)
         self._poll(None)
 
+    def for_journal(self, due_us: int) -> None:
+        """Sleep until the journal has news, at the latest until *due_us*, whatever else comes."""
+        self._journal.let_write()
+        self._timer.set(max(due_us, self._clock.now_us() + 1))
+        poller = zmq.Poller()
+        for fd in (self._journal.fd, self._timer.fd):
+            poller.register(fd, zmq.POLLIN)
+        poller.poll()
+        self._journal.acknowledge_wakeup()
+
     def close(self) -> None:
         self._timer.close()
 

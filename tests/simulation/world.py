@@ -286,6 +286,7 @@ class World:
             maintenance,
             self.timeline,
             self._wait,
+            self._wait_for_journal,
         )
 
     def _watch(self, journal: Journal) -> None:
@@ -311,7 +312,7 @@ class World:
         self.run.ending = self.run.stopping
         self.witness.cycled()
         self._refuse_to_turn_on_the_spot()
-        self._writer.look()
+        self._look_at_journal()
         if self.rng.random() < self.weather.cycle_stalled:
             self.truth.seen["cycle_stalled"] += 1
             self.timeline.stall(self.rng.choice(_STALLS_US))
@@ -327,6 +328,20 @@ class World:
         self._writer.waits = False
         self._journal.acknowledge_wakeup()
         self.step()
+
+    def _wait_for_journal(self, due_us: int) -> None:
+        self.step()
+        self._refuse_to_turn_on_the_spot()
+        self._look_at_journal()
+        self.timeline.sleep(0 if self._writer.waits else due_us)
+        self._writer.waits = False
+        self._journal.acknowledge_wakeup()
+        self.step()
+
+    def _look_at_journal(self) -> None:
+        """Do what the loop's sleep does first, and what the journal's threads do then."""
+        self._journal.let_write()
+        self._writer.look()
 
     def _something_waits(self) -> bool:
         return self.supervisor.waits or self._router.waits or self._trials.waits or self._writer.waits

@@ -68,6 +68,19 @@ def test_nothing_wakes_it_before_the_time(pieces: Pieces, us: int) -> None:
         assert us <= slept_us(pieces, us) < LONG_US
 
 
+def test_what_is_for_the_journal_alone_sleeps_though_a_request_waits(pieces: Pieces) -> None:
+    """At the end nobody takes requests any more: one that lies there must not end the wait; the journal's news does."""
+    pieces.asker.send(b"request")
+    assert pieces.requests.poll(10_000)
+    begun_us = SYSTEM_CLOCK.now_us()
+    pieces.wakeup.for_journal(begun_us + 20_000)
+    assert 20_000 <= SYSTEM_CLOCK.now_us() - begun_us < LONG_US
+    os.eventfd_write(pieces.fd, 1)
+    pieces.wakeup.for_journal(SYSTEM_CLOCK.now_us() + 10 * LONG_US)
+    assert SYSTEM_CLOCK.now_us() - begun_us < LONG_US
+    assert (pieces.acknowledged, pieces.released) == (2, 2)
+
+
 def test_a_time_that_has_passed_does_not_sleep(pieces: Pieces) -> None:
     """The sockets are looked at, and the journal's word is taken, all the same."""
     pieces.wakeup(0)
