@@ -256,6 +256,7 @@ class AuditEvent(str, Enum):
     RECIPE_REFUSED = "recipe_refused"
     BUNDLE_ACTIVE = "bundle_active"
     BUNDLE_REFUSED = "bundle_refused"
+    LAST_GOOD_BUNDLE = "last_good_bundle"
     PAUSED = "paused"
     RESUMED = "resumed"
     SELFTEST_PASSED = "selftest_passed"
@@ -278,6 +279,7 @@ AUDIT_EVENTS: dict[AuditEvent, str] = {
     AuditEvent.RECIPE_REFUSED: "a recipe was not made active; the old one stays",
     AuditEvent.BUNDLE_ACTIVE: "another bundle is active",
     AuditEvent.BUNDLE_REFUSED: "a bundle was not made active; the old one stays",
+    AuditEvent.LAST_GOOD_BUNDLE: "a bundle was refused at a start, and why; one that was active before is taken",
     AuditEvent.PAUSED: "inspection is paused, by whom and why; every part is UNKNOWN(paused)",
     AuditEvent.RESUMED: "inspection goes on",
     AuditEvent.SELFTEST_PASSED: "the reference frames were judged as they must be",
@@ -296,6 +298,7 @@ class Alarm(str, Enum):
     JOURNAL_OFF = "journal_off"
     SELFTEST_FAILED = "selftest_failed"
     CAMERA_SILENT = "camera_silent"
+    LAST_GOOD_BUNDLE = "last_good_bundle"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -304,6 +307,7 @@ ALARMS: dict[Alarm, str] = {
     Alarm.JOURNAL_OFF: "the station is told to keep no journal: nothing can be replayed",
     Alarm.SELFTEST_FAILED: "the last self-test failed",
     Alarm.CAMERA_SILENT: "a camera has reported nothing for longer than expect_every_ms",
+    Alarm.LAST_GOOD_BUNDLE: "the bundle that is meant was refused at a start; the last good one is in use instead",
 }
 
 

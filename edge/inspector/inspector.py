@@ -9,6 +9,7 @@ import zmq
 from edge.errors import EdgeError
 from edge.inspector.camera import make_camera
 from edge.inspector.capture import CameraThread
+from edge.inspector.copies import Copier
 from edge.inspector.equipment import (
     Equipment,
     OpenEngine,
@@ -25,6 +26,7 @@ from edge.inspector.link import (
     Discard,
     FrameOf,
     Inspect,
+    KeepBundle,
     Opening,
     Ready,
     RecipeTaken,
@@ -65,6 +67,7 @@ class Inspector:
         self._loading: int | None = None
         """Number of the change whose bundle is being loaded."""
         self._selftest: SelfTestRun | None = None
+        self._copier: Copier | None = None
 
     def run(self) -> None:
         """
@@ -104,6 +107,8 @@ class Inspector:
             Ready(
                 inspector=self._spawn.inspector,
                 bundle_hash=equipment.bundle.hash,
+                bundle_name=manifest.name,
+                release=manifest.release,
                 backend=equipment.classifier.engine.backend,
                 class_names=manifest.class_names,
                 recipe_hash=equipment.active.hash,
@@ -178,6 +183,8 @@ class Inspector:
                 self._load(order)
             case Loaded():
                 self._exchange(order.equipment)
+            case KeepBundle():
+                self._keep(order)
             case SelfTest():
                 self._selftest = SelfTestRun(self._spawn.inspector, self._examiner.equipment)
             case Stop():
@@ -244,6 +251,8 @@ class Inspector:
                 inspector=self._spawn.inspector,
                 change=change,
                 bundle_hash=loaded.bundle.hash,
+                bundle_name=loaded.manifest.name,
+                release=loaded.manifest.release,
                 recipe_hash=loaded.active.hash,
                 class_names=loaded.manifest.class_names,
                 text=loaded.parity,
@@ -261,6 +270,12 @@ class Inspector:
                 text=text,
             )
         )
+
+    def _keep(self, order: KeepBundle) -> None:
+        bundle = self._examiner.equipment.bundle
+        if bundle.hash == order.bundle_hash:
+            self._copier = Copier(bundle, order, self._copier)
+            self._copier.start()
 
     def _go_on_with_selftest(self, run: SelfTestRun) -> None:
         result = run.step()

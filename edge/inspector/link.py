@@ -49,6 +49,9 @@ class Ready(FromInspector, frozen=True):
     """Start, in stages: load, compile, parity, warm-up, recipe."""
     parity: str
     """One line: how close this machine is to PyTorch's answers, and what the recipe has proven."""
+    bundle_name: str = ""
+    """Empty: of a stand-in, which has none that could be kept."""
+    release: int = 0
 
 
 class Failed(FromInspector, frozen=True):
@@ -146,11 +149,13 @@ class BundleTaken(FromInspector, frozen=True):
     change: int
     """The order's."""
     bundle_hash: str
-    """Empty when it was refused."""
+    """Empty when it was refused, like the name."""
     recipe_hash: str
     """The active recipe's with the new bundle."""
     class_names: tuple[str, ...]
     text: str
+    bundle_name: str = ""
+    release: int = 0
 
 
 class SelfTested(FromInspector, frozen=True):
@@ -231,6 +236,17 @@ class TakeBundle(Message, frozen=True):
     """By bundle name, the highest release number that was ever active at the station."""
 
 
+class KeepBundle(Message, frozen=True):
+    """Copy the bundle in use, beside the line: it is what the station goes back to when another one is refused."""
+
+    folder: str
+    """Of all copies, each named by its hash."""
+    bundle_hash: str
+    """Of the bundle that is meant; when another one is in use by now, nothing is done."""
+    others: tuple[str, ...]
+    """Hashes of the copies that stay beside it."""
+
+
 class SelfTest(Message, frozen=True):
     """Judge the bundle's reference frames with the engines in use."""
 
@@ -242,7 +258,9 @@ class Stop(Message, frozen=True):
 ToStation: TypeAlias = (
     Opening | Ready | Failed | CameraState | Captured | Progress | ViewResult | RecipeTaken | BundleTaken | SelfTested
 )
-ToInspector: TypeAlias = Begin | Fire | Inspect | Answered | Discard | TakeRecipe | TakeBundle | SelfTest | Stop
+ToInspector: TypeAlias = (
+    Begin | Fire | Inspect | Answered | Discard | TakeRecipe | TakeBundle | KeepBundle | SelfTest | Stop
+)
 
 
 class Spawn(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,9 @@ from edge.records import AuditEvent, RecipeMark
 from edge.requests import Refusal
 from edge.settings import Station
 from edge.station.kept import KeptFile
+from edge.station.lastgood import Good, LastGood
 from edge.station.reporter import Reporter
+from edge.station.supervisor import BundleToStart
 
 log = logging.getLogger("edge.station")
 
@@ -78,6 +80,7 @@ class Changes:
     Attributes:
         recipe: the active one.
         bundle: folder of the active one.
+        last_good: what was active before, and what is used while that one is refused.
         mark: the active recipe's, as it stands in verdicts; None before an inspector was ready.
         selftest_failed: the text of the last self-test if it failed; parts are not inspected then.
     """
@@ -111,12 +114,20 @@ class Changes:
         except ValidationError as error:
             raise ConfigurationError(f"{_FILE} in the state directory: no recipe of this release; remove it") from error
         self.bundle = active.bundle or str(station.bundle.path)
+        self.last_good = LastGood(folder, reporter, order)
         self._kept: tuple[RecipeFile, str] | None = (self.recipe, self.bundle)
         """What the next start begins with; None = not known."""
 
     @property
     def busy(self) -> bool:
         return self._kind is not None
+
+    def bundle_to_start(self) -> BundleToStart:
+        """Return what the next inspector starts with: what is active, or a copy while that is refused."""
+        copy, releases = self.last_good.instead, self.last_good.known.releases
+        if copy is None:
+            return BundleToStart(self.bundle, releases=releases)
+        return BundleToStart(self.last_good.path, copy.hash, releases)
 
     # ---- asked for -------------------------------------------------------------------------------------------
 
@@ -145,8 +156,9 @@ class Changes:
         self._begin(kind, (recipe, bundle), answer)
         task = Task(
             station=self._station.model_dump_json(),
-            bundle=bundle,
+            bundle=bundle if kind == "bundle" else self.bundle_to_start().path,
             recipe=recipe.model_dump_json().encode(),
+            releases=self.last_good.known.releases,
             parent=os.getpid(),
         )
         try:
@@ -180,7 +192,13 @@ class Changes:
             return
         self._give_up_us = self._clock.now_us() + _TAKE_LIMIT_US
         told = recipe.model_dump_json().encode()
-        take_bundle = TakeBundle(change=self._number, path=bundle, recipe=told, bundle_hash=report.bundle_hash)
+        take_bundle = TakeBundle(
+            change=self._number,
+            path=bundle,
+            recipe=told,
+            bundle_hash=report.bundle_hash,
+            releases=self.last_good.known.releases,
+        )
         take_recipe = TakeRecipe(change=self._number, recipe=told)
         if not self._order(take_recipe if self._kind == "recipe" else take_bundle):
             self._refuse(Refusal.NOT_READY, "the inspector ended during the trial; ask again when the station is ready")
@@ -205,6 +223,8 @@ class Changes:
             self._refuse(Refusal.BUNDLE, message.text)
             return
         self._activate(message.recipe_hash)
+        self.last_good.meant()
+        self.last_good.active(_good(message))
         text = f"bundle {self.bundle} ({message.bundle_hash[:12]}) is active, recipe hash {message.recipe_hash[:12]}"
         self._done(AuditEvent.BUNDLE_ACTIVE, text)
 
@@ -224,6 +244,7 @@ class Changes:
         if self.mark is None or self.mark.hash != message.recipe_hash:
             self.mark = self._mark(message.recipe_hash)
         self._retest = bool(self.selftest_failed)
+        self.last_good.active(_good(message))
 
     def retest(self) -> None:
         """Have a new inspector show that it judges as it must, if the last one did not."""
@@ -293,3 +314,7 @@ class Changes:
         # The file may be there and its folder not on the disk: then the old pair has to be written again.
         self._kept = None if fault else (recipe, bundle)
         return fault
+
+
+def _good(message: Ready | BundleTaken) -> Good:
+    return Good(hash=message.bundle_hash, name=message.bundle_name, release=message.release)

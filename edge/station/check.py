@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,7 @@ from edge.inspector.link import endpoints
 from edge.recipe import RecipeFile, read_recipe, refuse_other_format, station_recipe, work_out
 from edge.rules import Recipe
 from edge.settings import CameraSettings, ReplaySource, Station, state_dir_of
+from edge.station.lastgood import read_known
 from edge.tiles import Grid
 from edge.trust import read_bundle_of
 from engines.contract import Manifest
@@ -28,7 +30,7 @@ def check(station: Station, console: Console) -> None:
     Raises:
         EdgeError: configuration or bundle is not usable; the first fault, in one line.
     """
-    bundle = read_bundle_of(station, station.bundle.path, {})
+    bundle = read_bundle_of(station, station.bundle.path, _releases(station))
     manifest = bundle.manifest
     _refuse_backend(station)
     if station.run_dir is not None:
@@ -49,6 +51,12 @@ def check(station: Station, console: Console) -> None:
         console.print(f"recipe   {file.name} by {file.author}: {work_out(manifest, station, file).hash[:12]}")
     for name, recipe in recipes.items():
         console.print(_recipe_table(name, recipe))
+
+
+def _releases(station: Station) -> Mapping[str, int]:
+    """Return how far back the station may go, as its last run has left it."""
+    folder = None if station.journal.sync == "off" else state_dir_of(station)
+    return read_known(folder).releases
 
 
 def _bundle_line(bundle: Bundle) -> str:

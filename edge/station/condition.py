@@ -97,6 +97,7 @@ class Condition:
             Alarm.JOURNAL_SET_ASIDE: self._journal.set_aside is not None,
             Alarm.SELFTEST_FAILED: bool(self._changes.selftest_failed),
             Alarm.CAMERA_SILENT: bool(self.silent),
+            Alarm.LAST_GOOD_BUNDLE: self._changes.last_good.instead is not None,
         }
         return tuple(alarm for alarm, on in raised.items() if on)
 

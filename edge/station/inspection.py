@@ -73,6 +73,7 @@ class Inspection:
         self._condition = condition
         self._clock = clock
         self._failure = ""
+        self._falls_back = False
         self._proven: Proven | None = None
         self._selftest_us: int | None = None
         self.listened = station.replay.start == "immediately"
@@ -130,7 +131,19 @@ class Inspection:
 
     def _on_failed(self, message: Failed) -> None:
         self._failure = message.text
-        self._start_failed(message.text, message.exit_code)
+        if self._condition.ready is None and message.exit_code == BundleError.exit_code:
+            # Another bundle mends no camera and no settings, nor engines that fail later on.
+            self._failure = self._fall_back(message.text)
+        if not self._falls_back:
+            self._start_failed(self._failure, message.exit_code)
+
+    def _fall_back(self, why: str) -> str:
+        """Have the next inspector start with a bundle that was active before, if there is one; return what is so."""
+        last_good = self._changes.last_good
+        self._falls_back = last_good.fall_back(why, "" if self._proven is None else self._proven.bundle_hash)
+        if self._falls_back or last_good.refused == why:
+            return why
+        return f"{last_good.refused}; nor can the last good one be used: {why}"
 
     def _on_camera(self, message: CameraState) -> None:
         before = self._cameras.note(message, self._clock.now_us())
@@ -184,7 +197,7 @@ class Inspection:
             self._cameras.begin(self._clock.now_us())  # The line may have stood while it was paused.
         self._registrar.mode = Mode.PAUSED if self._condition.paused else None
         if self._condition.is_ready():
-            self._reporter.say("inspecting")
+            self._reporter.say(self._changes.last_good.words() or "inspecting")
             if not self._condition.ever_ready:
                 self._condition.ever_ready = True
                 self._reporter.ready()
@@ -203,6 +216,7 @@ class Inspection:
         if condition.begun:
             self._registrar.hand_over()
             self._changes.retest()
+        self._changes.last_good.keep()
 
     def selftest_if_due(self) -> None:
         """Have the reference frames judged when that is due and no part has to wait for it."""
@@ -240,9 +254,10 @@ class Inspection:
         return not self._condition.stopping and due_us is not None and self._clock.now_us() >= due_us
 
     def _start(self) -> None:
-        self._failure = ""
+        self._failure, self._falls_back = "", False
         recipe = self._changes.recipe.model_dump_json().encode()
-        self._supervisor.start(recipe, self._changes.bundle, self._cameras.resume_from(), self._proven)
+        bundle = self._changes.bundle_to_start()
+        self._supervisor.start(recipe, bundle, self._cameras.resume_from(), self._proven)
         self._registrar.inspector = self._supervisor.number
 
     def _ended(self, code: int) -> None:
@@ -260,7 +275,8 @@ class Inspection:
         self._changes.inspector_lost()
         if not stopping:
             self._reporter.audit(AuditEvent.INSPECTOR_LOST, None, text, None)
-            self._start_failed(text, EdgeError.exit_code)
+            if not self._falls_back:
+                self._start_failed(text, EdgeError.exit_code)
         self.advance()
 
     def _start_failed(self, text: str, exit_code: int) -> None:

@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -46,6 +46,22 @@ class Proven:
 
     bundle_hash: str
     recipe_hash: str
+
+
+@dataclass(frozen=True)
+class BundleToStart:
+    """
+    The bundle that an inspector starts with.
+
+    Attributes:
+        path: its folder.
+        hash: another one in that folder is refused; empty = any that was not proven to be another.
+        releases: by bundle name, the highest release number that was ever active.
+    """
+
+    path: str
+    hash: str = ""
+    releases: Mapping[str, int] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -88,13 +104,13 @@ class Supervisor:
     def running(self) -> bool:
         return self._process is not None
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
+    def start(self, recipe: bytes, bundle: BundleToStart, resume_from: dict[str, int], proven: Proven | None) -> None:
         """
         Start the next inspector; it says on ``inbox`` how it gets on. One that cannot be started has ended.
 
         Args:
             recipe: the active RecipeFile as JSON.
-            bundle: folder of the active bundle.
+            bundle: the active one, or what is used in its place.
             resume_from: by camera the first frame number that was not reported yet.
             proven: what an earlier inspector has proven; a bundle of another hash is refused then.
         """
@@ -110,9 +126,10 @@ class Supervisor:
             to_station=to_station,
             parent=os.getpid(),
             recipe=recipe,
-            bundle=bundle,
+            bundle=bundle.path,
             resume_from=resume_from,
-            bundle_hash="" if proven is None else proven.bundle_hash,
+            bundle_hash=bundle.hash if proven is None else proven.bundle_hash,
+            releases=dict(bundle.releases),
             proven_bundle=None if proven is None else proven.bundle_hash,
             proven_recipe=None if proven is None else proven.recipe_hash,
         )

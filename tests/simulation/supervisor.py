@@ -10,7 +10,7 @@ from tests.simulation.inspector import Process
 from tests.simulation.truth import Frame
 
 if TYPE_CHECKING:
-    from edge.station.supervisor import Proven
+    from edge.station.supervisor import BundleToStart, Proven
     from tests.simulation.world import World
 
 
@@ -40,12 +40,12 @@ class Supervisor:
         """Something is to be looked at without waiting: a message, or an end."""
         return bool(self._inbox) or (self._process is not None and self._process.exit_code is not None)
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
+    def start(self, recipe: bytes, bundle: BundleToStart, resume_from: dict[str, int], proven: Proven | None) -> None:
         self._world.step()
         self.number += 1
         self.start_at_us = None
         self.heard_us = self._world.timeline.now_us()
-        self._process = Process(self._world, self.number, recipe, bundle, resume_from)
+        self._process = Process(self._world, self.number, recipe, bundle.path, resume_from)
 
     def put(self, process: Process, message: ToStation, frame: Frame | None, recipe: str) -> None:
         """Take what a process says; nobody listens to one that is buried. Now and then an old message comes again."""

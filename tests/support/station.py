@@ -18,7 +18,7 @@ from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Topics
 from edge.station.reporter import Reporter
-from edge.station.supervisor import Proven
+from edge.station.supervisor import BundleToStart, Proven
 from edge.station.verdicts import Identity
 from edge.wire import sha256
 
@@ -50,14 +50,16 @@ class FakeSupervisor:
         self.inbox: deque[ToStation] = deque()
         self.orders: list[ToInspector] = []
         self.resumed: list[dict[str, int]] = []
+        self.bundles: list[BundleToStart] = []
         self.start_at_us: int | None = clock.now_us()
         self.heard_us = clock.now_us()
         self.killed = False
         self.deaf = False
 
-    def start(self, recipe: bytes, bundle: str, resume_from: dict[str, int], proven: Proven | None) -> None:
+    def start(self, recipe: bytes, bundle: BundleToStart, resume_from: dict[str, int], proven: Proven | None) -> None:
         self.number += 1
-        self.started_with = (recipe, bundle)
+        self.started_with = (recipe, bundle.path)
+        self.bundles.append(bundle)
         self.proven = proven
         self.running, self._code, self.start_at_us = True, None, None
         self.heard_us = self._clock.now_us()

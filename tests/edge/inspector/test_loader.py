@@ -20,12 +20,16 @@ from tests.support.records import TILE, manifest
 
 
 def loaded(
-    folder: Path, present: Path, open_engine: OpenEngine = open_engine, bundle_hash: str = ""
+    folder: Path,
+    present: Path,
+    open_engine: OpenEngine = open_engine,
+    bundle_hash: str = "",
+    releases: dict[str, int] | None = None,
 ) -> Equipment | EdgeError:
     """Run the loader to its end; return its word."""
     settings = station(present, height=100, width=170)
     recipe = station_recipe(settings).model_dump_json().encode()
-    order = TakeBundle(change=1, path=str(folder), recipe=recipe, bundle_hash=bundle_hash)
+    order = TakeBundle(change=1, path=str(folder), recipe=recipe, bundle_hash=bundle_hash, releases=releases or {})
     words: list[Equipment | EdgeError] = []
     loader = Loader(settings, order, read_bundle(present).manifest, open_engine, words.append)
     loader.start()
@@ -56,6 +60,13 @@ def test_a_bundle_changed_since_its_trial_is_refused(tiny_bundle: Path) -> None:
     word = loaded(tiny_bundle, tiny_bundle, bundle_hash="c" * 64)
     assert isinstance(word, BundleError)
     assert "not the one that was active" in str(word)
+
+
+def test_an_older_release_is_refused(tiny_bundle: Path) -> None:
+    """As in its trial: both numbers are told."""
+    word = loaded(tiny_bundle, tiny_bundle, releases={"squares": 2})
+    assert isinstance(word, BundleError)
+    assert "release 1, but release 2 was active here before" in str(word)
 
 
 def test_a_runtime_that_fails_unforeseen_refuses_the_bundle(tiny_bundle: Path) -> None:

@@ -28,6 +28,7 @@ from edge.inspector.link import (
     Fire,
     FrameOf,
     Inspect,
+    KeepBundle,
     Progress,
     Ready,
     RecipeTaken,
@@ -204,6 +205,14 @@ def test_a_day_of_an_inspector(line: Callable[..., Line], tmp_path: Path) -> Non
     assert told_of == (4, ready.bundle_hash, ready.recipe_hash)
     frame = one.fire(44)
     assert one.inspect(frame, exchanged.recipe_hash).reason is None
+
+    order = KeepBundle(folder=str(tmp_path / "copies"), bundle_hash="0" * 64, others=())
+    one.order(order)  # Of a bundle that is not in use any more: nothing is done.
+    one.order(msgspec.structs.replace(order, bundle_hash=ready.bundle_hash))
+    copy = tmp_path / "copies" / ready.bundle_hash
+    while not copy.exists():
+        one.hear(Progress)  # It goes on proving itself meanwhile.
+    assert read_bundle(copy).hash == ready.bundle_hash
 
     one.order(Stop())
     assert one.end() == 0

@@ -65,6 +65,18 @@ def test_a_recipe_that_would_pass_the_golden_reject_is_refused(tiny_bundle: Path
     assert report.recipe_hash
 
 
+def test_an_older_release_is_refused(tiny_bundle: Path) -> None:
+    """Beside the line already, with both numbers; no engine is opened for it."""
+    told = msgspec.structs.replace(task(tiny_bundle), releases={"squares": 2})
+    report = report_from_task(told, open_engine=_never)
+    assert not report.accepted
+    assert "release 1, but release 2 was active here before" in report.text
+
+
+def _never(settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+    raise AssertionError("an engine was opened")
+
+
 @pytest.mark.parametrize(
     ("classes", "text"),
     [({"rust": {"gate": 0.5}}, "recipe.rust"), ({"bright": {"gate": 7.0}}, "recipe.bright.gate")],

@@ -12,7 +12,7 @@ import zmq
 from edge.inspector.link import Begin, Captured, Progress, endpoints, send
 from edge.recipe import RecipeFile
 from edge.settings import Station
-from edge.station.supervisor import Supervisor
+from edge.station.supervisor import BundleToStart, Supervisor
 from tests.support.station import FakeClock
 
 PATIENCE_MS = 60_000
@@ -62,7 +62,7 @@ def _await_end(supervisor: Supervisor) -> int:
 
 def test_an_inspector_that_fails_says_why_and_ends(supervisor: Supervisor) -> None:
     """Its reason arrives before its end, and its end is seen without waiting."""
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     assert supervisor.running
     assert _await_end(supervisor) == 3
     said = []
@@ -76,14 +76,14 @@ def test_the_next_start_waits_longer_each_time(supervisor: Supervisor, clock: Fa
     """At once, then 1, 2, 4 and never more than 4 s; at once again after one that worked."""
     pauses = []
     for _ in range(5):
-        supervisor.start(RECIPE, "no-bundle", {}, None)
+        supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
         supervisor.kill()
         _await_end(supervisor)
         supervisor.bury()
         assert supervisor.start_at_us is not None
         pauses.append((supervisor.start_at_us - clock.now_us()) / 1e6)
     assert pauses == [0.0, 1.0, 2.0, 4.0, 4.0]
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     supervisor.proved()
     supervisor.kill()
     _await_end(supervisor)
@@ -96,7 +96,7 @@ def test_a_process_that_cannot_be_started_is_tried_again(
 ) -> None:
     """No interpreter, no memory to fork: the station goes on, with the next start in view and nothing left behind."""
     supervisor = Supervisor(context, station, tmp_path, clock, [str(tmp_path / "no-python")])
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     assert not supervisor.running
     assert supervisor.start_at_us is not None
     assert supervisor.inbox is None
@@ -120,7 +120,7 @@ def test_a_process_that_cannot_be_watched_is_ended(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     supervisor = Supervisor(context, station, tmp_path, clock, ["/bin/sleep", "1000"])
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     assert not supervisor.running
     assert supervisor.start_at_us is not None
     with pytest.raises(ProcessLookupError):
@@ -136,7 +136,7 @@ def test_only_the_engine_thread_gives_a_sign_of_life(
     supervisor: Supervisor, clock: FakeClock, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
 ) -> None:
     """A camera that goes on delivering beside a hung engine does not keep the inspector alive."""
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     with context.socket(zmq.PUSH) as inspector:
         inspector.connect(endpoints(tmp_path, 1)[1])
         captured = Captured(
@@ -159,7 +159,7 @@ def test_an_inspector_of_another_version_is_killed(
     supervisor: Supervisor, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
 ) -> None:
     """A message that cannot be decoded does not end the station: the inspector is replaced."""
-    supervisor.start(RECIPE, "no-bundle", {}, None)
+    supervisor.start(RECIPE, BundleToStart("no-bundle"), {}, None)
     with context.socket(zmq.PUSH) as inspector:
         inspector.connect(endpoints(tmp_path, 1)[1])
         inspector.send(b"\x81\xa4type\xa6Future")
