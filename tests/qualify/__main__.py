@@ -47,7 +47,7 @@ SECTIONS: dict[str, Section] = {
     "rates": Section(minutes=4),
     "subscribers": Section(minutes=4),
     "fuzz": Section(minutes=8),
-    "tampering": Section(minutes=2),
+    "tampering": Section(minutes=0.5),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
     "folds": Section(minutes=70, usual=False),
