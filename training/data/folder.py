@@ -2,9 +2,9 @@
 The folder layout: ``images/  masks/  labels.csv``.
 
 labels.csv has the columns image,class,class_id,group and, if the data bring their own, split and mask. class_id 0 is
-sound, further ids count from 1 without a gap. A picture that shows several defects has a row for each. A mask has its
-picture's stem and ends in .png; a sound picture needs none. ``none`` in the column mask says that a defective picture
-has a class only.
+sound, further ids count from 1 without a gap. Where no row has a group each picture is its own. A picture that shows
+several defects has a row for each. A mask has its picture's stem and ends in .png; a sound picture needs none. ``none``
+in the column mask says that a defective picture has a class only.
 """
 
 from __future__ import annotations
@@ -93,12 +93,17 @@ def list_folder(
     numbered = list(each(enumerate(rows, start=2), partial(_with_class_id, path), on_fault))
     class_names = _class_names(path, numbered, on_fault)
     entries = list(each(_by_image(numbered), partial(_entry, path), on_fault))
-    given = [(entry.line, entry.cell("split")) for entry in entries]
-    list(each([given], partial(require_all_or_none, path, "split"), on_fault))
+    given = {column: [(entry.line, entry.cell(column)) for entry in entries] for column in ("group", "split")}
+    list(each(given, lambda column: require_all_or_none(path, column, given[column]), on_fault))
     make = partial(_sample, folder, path, class_count=len(class_names), class_only=class_only)
     samples = tuple(each(entries, make, on_fault))
-    has_splits = bool(entries) and all(split for _, split in given)
-    return Listing(path, class_names, samples, has_splits, (path,), tuple(_left_out(folder / "images", samples)))
+    has_splits = bool(entries) and all(split for _, split in given["split"])
+    notes = [*_left_out(folder / "images", samples)]
+    if entries and not any(group for _, group in given["group"]):
+        notes.append(
+            f"{path}: no groups; each picture is its own, which is wrong if one part was photographed more than once"
+        )
+    return Listing(path, class_names, samples, has_splits, (path,), tuple(notes))
 
 
 def _with_class_id(path: Path, numbered: _Numbered) -> _Numbered:
@@ -161,7 +166,7 @@ def _sample(folder: Path, path: Path, entry: _Entry, *, class_count: int, class_
     drawn = not (undrawn and entry.class_ids)
     labels = MaskFile(mask if mask.is_file() else None, entry.class_ids, class_count) if drawn else Undrawn()
     split = split_from_text(where, entry.cell("split") or "train")
-    return Sample(image, labels, entry.cell("group"), split, entry.class_ids, drawn, entry.image)
+    return Sample(image, labels, entry.cell("group") or entry.image, split, entry.class_ids, drawn, entry.image)
 
 
 def _says_undrawn(where: str, entry: _Entry, mask: Path) -> bool:

@@ -104,6 +104,19 @@ def test_pictures_may_lie_in_folders(tmp_path: Path) -> None:
     assert (named(changed(tmp_path / "d", spoil), "x.png").read("mono8")[1] == 1).any()
 
 
+def without_groups(rows: list[Row], _: Path) -> None:
+    for row in rows:
+        row["group"] = ""
+
+
+def test_pictures_without_a_group_are_not_one(tmp_path: Path) -> None:
+    """Where no row has a group each picture is its own, and a note warns of it."""
+    dataset = read_dataset(changed(tmp_path / "d", without_groups))
+    assert {sample.group for sample in dataset.samples} == {sample.name for sample in dataset.samples}
+    (note,) = dataset.notes
+    assert "no groups; each picture is its own" in note
+
+
 def add(index: int, **cells: str) -> Spoil:
     """Return what appends a copy of a row with other cells."""
     return lambda rows, _: rows.append({**rows[index], **cells})
@@ -140,6 +153,10 @@ def mask_of_another_class(rows: list[Row], folder: Path) -> None:
         ),
         (add(2, class_id="2", split="val", **{"class": "dark"}), r"labels\.csv:20: split of .* is another"),
         (add(2, class_id="2", **{"class": "dark"}), "255 may be any of the classes 1, 2"),
+        (
+            lambda rows, _: rows[2].update(group=""),
+            r"labels\.csv:4: group is empty, other rows have one; fill all or none",
+        ),
         (lambda rows, _: rows[2].update(mask="none"), r"labels\.csv:4: mask 'none', but .* exists"),
         (lambda rows, _: rows[2].update(mask="m.png"), r"mask 'm\.png': expected none, or nothing"),
         (mask_of_another_class, r"shows class ids 2, labels\.csv says 1"),
