@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.classification import binary_cohen_kappa, multiclass_confusion_matrix, multiclass_f1_score
 
 from edge.records import Outcome
-from training.figures.intervals import PPM, Estimate, Rate, bootstrap, rate
+from training.figures.intervals import PPM, Estimate, Rate, bootstrap, rate, upper_bound
 
 SOUND = 0
 
@@ -48,7 +48,7 @@ class Shipped(msgspec.Struct, frozen=True, kw_only=True):
     shipped_ppm: float
     """Bad parts in a million that pass."""
     shipped_ppm_at_most: float
-    """The same with both rates at their upper bounds."""
+    """The same with both rates at upper bounds that hold together with the confidence."""
     overkill_ppm: float
     """Sound parts thrown away in a million that come in."""
     sound_share_of_rejects: float | None
@@ -125,10 +125,15 @@ def shipped(escapes: Rate, overkill: Rate, bad_share: float) -> Shipped | None:
     return Shipped(
         bad_share=bad_share,
         shipped_ppm=shipped_ppm(bad_share, escapes.value, overkill.value),
-        shipped_ppm_at_most=shipped_ppm(bad_share, escapes.at_most, overkill.at_most),
+        shipped_ppm_at_most=shipped_ppm(bad_share, *(_joint_bound(rate) for rate in (escapes, overkill))),
         overkill_ppm=PPM * thrown,
         sound_share_of_rejects=thrown / (caught + thrown) if caught + thrown else None,
     )
+
+
+def _joint_bound(of: Rate) -> float:
+    """Return a bound of one of two rates, such that both bounds hold together with the confidence (Bonferroni)."""
+    return upper_bound(of.groups_hit, of.groups, (1.0 + of.confidence) / 2.0)
 
 
 def shipped_ppm(bad_share: float, escape: float, overkill: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.records import Outcome
+from training.figures.intervals import upper_bound
 from training.figures.parts import Part, PartFigures, part_figures, shipped_ppm
 
 NAMES = ("pits", "crack")
@@ -82,6 +83,14 @@ def test_what_is_shipped() -> None:
     assert shipped.overkill_ppm == pytest.approx(4950)
     assert shipped.sound_share_of_rejects == pytest.approx(0.336, abs=5e-4)
     assert shipped.shipped_ppm_at_most > 3 * shipped.shipped_ppm
+
+
+def test_what_is_shipped_at_most_holds_for_both_rates_together() -> None:
+    """Each rate is at a bound of 97.5 %, so that both hold with 95 %."""
+    shipped = figures(line(100, 2, 200, 1)).shipped
+    assert shipped is not None
+    bounds = upper_bound(2, 100, 0.975), upper_bound(1, 200, 0.975)
+    assert shipped.shipped_ppm_at_most == pytest.approx(shipped_ppm(0.01, *bounds))
 
 
 def test_nothing_passes() -> None:
