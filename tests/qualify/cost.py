@@ -42,26 +42,27 @@ def run(out: Path, scale: float) -> dict[str, Any]:
     figures = figures_of(fits, out / "cost", at_once=1)
     gflop = {model: figures[f"{model}, round 0"]["gflop"] for model in MODELS}
     of = {model: [figures[f"{model}, round {number}"] for number in range(rounds)] for model in MODELS}
+    rounds_said = f"one thread; median of {rounds} rounds (lowest to highest)"
     table(
-        f"One thread, bf16 in training, float32 in inference; median of {rounds} rounds (lowest to highest)",
-        (
-            "network",
-            f"ms a step ({_BATCH} x {_CROP_PX} px)",
-            f"s an epoch ({EPOCH_STEPS} steps)",
-            "peak MB",
-            f"GFLOP a tile ({_TILE_PX} px)",
-            *(f"of {peer}" for peer in PEERS),
-            "at most half of each",
-            "ms a tile",
-            "million weights",
-        ),
+        f"Training, bf16, {rounds_said}",
+        ("network", f"ms a step ({_BATCH} x {_CROP_PX} px)", f"s an epoch of {EPOCH_STEPS} steps", "peak MB"),
         [
             (
                 model,
                 with_spread([one["step_ms"] for one in found], 0),
                 with_spread([EPOCH_STEPS * one["step_ms"] / 1e3 for one in found], 1),
                 f"{statistics.median(one['peak_mb'] for one in found):.0f}",
-                found[0]["gflop"],
+            )
+            for model, found in of.items()
+        ],
+    )
+    table(
+        f"One tile of {_TILE_PX} px, float32, {rounds_said}",
+        ("network", "GFLOP", *(f"of {peer}" for peer in PEERS), "at most half", "ms", "million weights"),
+        [
+            (
+                model,
+                gflop[model],
                 *ratios(model, gflop),
                 with_spread([one["tile_ms"] for one in found], 0),
                 found[0]["weights"] / 1e6,

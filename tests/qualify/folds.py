@@ -115,9 +115,8 @@ def _show_pictures(judged: Judgements, rankings: dict[str, tuple[Estimate, Estim
         false_area = mean([100.0 * (one.false_share or 0.0) for one in sound], [one.group for one in sound])
         rows.append((model, *map(_text, (*rankings[model], f1, false_area))))
     table(
-        "Whole pictures by the segmenter alone, no classifier before it: defect against sound by the highest smoothed "
-        "probability, mean of the folds, one seed a fold; class by the largest area (95 % interval by group, networks "
-        "fixed)",
+        "Whole pictures, the segmenter alone: defect against sound by the highest smoothed probability, mean of the "
+        "folds; class by the largest area; one seed a fold (95 % interval by group, networks fixed)",
         ("network", "AUROC", "average precision", "macro-F1", "false area on sound pictures [%]"),
         rows,
     )
