@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-VENDORS = ("onnxruntime", "openvino", "torch")
+VENDORS = ("onnxruntime", "openvino", "pycuda", "tensorrt", "torch")
 
 
 @pytest.mark.parametrize(
