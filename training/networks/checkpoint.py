@@ -135,7 +135,8 @@ def load(path: Path) -> tuple[CheckpointSpec, Network]:
     if digest != spec.weights_sha256:
         raise BundleError(
             f"{weights_path}: SHA-256 is {digest[:12]}..., its description says {str(spec.weights_sha256)[:12]}...; "
-            "the two files do not belong together, train again or restore both"
+            "the two files do not belong together. If the training was killed while it wrote them, its command with "
+            "--resume writes both again; else train again or restore both"
         )
     module = network_from_spec(spec)
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from edge.errors import ConfigurationError, DataError
+from edge.errors import BundleError, ConfigurationError, DataError
 from tests.support.fits import run_of, spec_of
 from tests.support.labelled import write_folder
 from training.data.datasets import Dataset, read_dataset
@@ -92,6 +92,30 @@ def test_a_staged_training_goes_on_from_any_epoch(
         assert weights_of(out) == weights_of(run.out)
         state = read_state(out / "segmenter" / "state.safetensors")
         assert all(torch.equal(state["state_dict"][name], final["state_dict"][name]) for name in final["state_dict"])
+
+
+def test_a_checkpoint_half_renamed_is_mended_by_resume(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two renames the files do not fit; the message names the way out, and it is one."""
+    run = run_of(tmp_path, epochs=2, learning_rate=0.01)
+    rename, saved = Path.replace, itertools.count()
+
+    def killed(path: Path, target: Path) -> Path:
+        if target.name == "segmenter.json" and next(saved) == 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Row, "merit", property(lambda row: (row.epoch, 0.0)))  # so that each epoch is kept
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, spec_of(dataset), run)
+    signal.signal(signal.SIGINT, handler)
+    with pytest.raises(BundleError, match="its command with --resume writes both again"):
+        load(tmp_path / "segmenter.safetensors")
+    outcome = train(dataset, spec_of(dataset), replace(run, resume=True))
+    assert load(outcome.path)[0].made_with["epoch"] == "1"
 
 
 def test_a_training_that_is_over_is_not_trained_again(
