@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _RETRY_US = 500_000
+_QUICK_US = 800
 _HOUSE_US = 5_000_000
 
 
@@ -84,15 +85,17 @@ class Writer:
         if not self._reading and self._journal._replays.waiting():
             self._reading = True
             self._world.timeline.after(_RETRY_US if self._journal.alarm else self._rng.randint(100, 5_000), self._read)
-        if self._begun or (self._journal._backlog._is_empty() and not self._journal.failing):
+        if self._begun or not (self._journal._backlog._released or self._journal.failing):
             return
         self._begun = True
-        us = self._rng.randint(30, 800)
+        us = self._rng.randint(30, _QUICK_US)
         if self._journal.failing:
             us = _RETRY_US
         elif self._rng.random() < self._weather.commit_slow:
             self._world.truth.seen["commit_slow"] += 1
             us = self._rng.choice((5_000, 30_000, 150_000, 600_000))
+        if us > _QUICK_US:
+            self._slow_for(us)
         self._world.timeline.after(us, self._write)
 
     def _write(self) -> None:
@@ -100,6 +103,11 @@ class Writer:
             self._begun = False
             self.waits = True
             self._journal.write_waiting()
+            if self._journal.failing:
+                self._slow_for(_RETRY_US)
+
+    def _slow_for(self, us: int) -> None:
+        self._world.run.disk_slow_until_us = self._world.timeline.now_us() + us
 
     def _read(self) -> None:
         if not self._ended:

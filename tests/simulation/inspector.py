@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,7 @@ from edge.inspector.link import (
 )
 from edge.records import MaskReference, Outcome, Reason
 from edge.settings import CameraSettings
+from tests.simulation.poison import Where, poisoned
 from tests.simulation.truth import Frame, FrameKey
 from tests.simulation.weather import RECIPES
 
@@ -302,6 +304,11 @@ class Process:
         if self._rng.random() < self._world.weather.result_unknown:
             self._world.truth.seen["result_unknown"] += 1
             return Outcome.UNKNOWN, self._rng.choice((Reason.ENGINE, Reason.OVERLOAD, Reason.DRIFT))
+        if self._rng.random() < self._world.weather.result_poisoned:
+            self._world.truth.seen["result_poisoned"] += 1
+            frame.poisoned = True
+            where: Where = self._rng.choice(("scores", "health"))
+            return poisoned().judged(where, self._rng.choice((math.nan, math.inf, -math.inf)))
         if self._rng.random() < self._world.weather.result_unreasoned:
             self._world.truth.seen["result_unreasoned"] += 1
             return Outcome.UNKNOWN, None

@@ -192,6 +192,15 @@ def journaled_is_durable(run: Run, verdict: Verdict) -> str | None:
 
 
 @invariant
+def what_a_well_disk_can_keep_is_kept(run: Run, part: PartTruth, verdict: Verdict, now_us: int) -> str | None:
+    """A verdict that waited for two quick commits leaves as journaled, unless the disk or the loop was slow."""
+    if verdict.journaled or part.adopted or run.stopping:
+        return None
+    waited_us = now_us - max(part.claimed_us, run.stall_end_us, run.disk_slow_until_us)
+    return f"verdict {verdict.seq} is not journaled, {waited_us} us after its claim" if waited_us > 3_000 else None
+
+
+@invariant
 def a_pass_is_proven(truth: Truth, part: PartTruth, verdict: Verdict) -> str | None:
     """PASS: every view was found good in time, of one piece, by the recipe active at the trigger, with no fault."""
     if verdict.outcome is not Outcome.PASS:
@@ -222,6 +231,16 @@ def _cameras_of(truth: Truth, part: PartTruth) -> set[str]:
         return set(request.cameras or [c.name for c in cameras if c.trigger == "software"])
     joined = truth.station.parts.join != "each"
     return {c.name for c in cameras if c.trigger != "software"} if joined else {part.entry.source}
+
+
+@invariant
+def nothing_follows_from_what_is_no_number(part: PartTruth, verdict: Verdict) -> str | None:
+    """A view of which a score or the health was not finite is UNKNOWN(engine), and its part is no PASS."""
+    for camera, found in part.found.items():
+        is_unknown = (found.outcome, found.reason) == (Outcome.UNKNOWN, Reason.ENGINE)
+        if found.frame.poisoned and not (is_unknown and verdict.outcome is not Outcome.PASS):
+            return f"part {verdict.part} {verdict.outcome}, but camera {camera} found {found}"
+    return None
 
 
 @invariant

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.station import condition, firing, inspection, intake, loop, outbox, parts, registrar, triggers, views
+from edge.inspector import cascade
+from edge.station import backlog, condition, firing, inspection, intake, loop, outbox, parts, registrar, triggers, views
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,22 @@ MUTATIONS = (
         ("a_pass_is_proven",),
     ),
     Mutation(
+        "scores that are no numbers are believed",
+        cascade,
+        "Cascade._classify",
+        "    if not np.isfinite(scores).all():",
+        "    if False:",
+        ("nothing_follows_from_what_is_no_number", "a_pass_is_proven"),
+    ),
+    Mutation(
+        "labels without health are believed",
+        cascade,
+        "Cascade._refuse_unbelievable",
+        "    if not np.isfinite(answers[HEALTH]).all():",
+        "    if False:",
+        ("nothing_follows_from_what_is_no_number", "a_pass_is_proven"),
+    ),
+    Mutation(
         "a missing view is taken for a PASS",
         views,
         "decision_from_views",
@@ -186,6 +203,14 @@ MUTATIONS = (
         "        journaled=self._journal.kept(waiting.ticket),",
         "        journaled=True,",
         ("journaled_is_durable",),
+    ),
+    Mutation(
+        "the writer is not woken",
+        backlog,
+        "Backlog.release",
+        "        self._released = not self._is_empty()",
+        "        self._released = False",
+        ("what_a_well_disk_can_keep_is_kept",),
     ),
     Mutation(
         "a trigger is acknowledged before it is on the disk",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.records import Outcome, Reason
+from tests.simulation.poison import Where, poisoned
 from tests.simulation.weather import FINE
 from tests.simulation.world import World, play
 
@@ -30,6 +33,7 @@ _TROUBLES = {
     "reboot",
     "request_repeated",
     "result_never",
+    "result_poisoned",
     "result_repeated",
     "result_slow",
     "result_stray",
@@ -69,6 +73,15 @@ def test_the_worlds_hold_every_kind_of_trouble(tmp_path_factory: pytest.TempPath
         outcomes.update(summary.outcomes)
     assert set(troubles) >= _TROUBLES
     assert set(outcomes) >= {"PASS", "REJECT", *(f"UNKNOWN:{reason}" for reason in _REASONS)}
+
+
+def test_the_simulated_inspector_judges_by_the_real_cascade_what_is_no_number() -> None:
+    """Without poison its picture passes; with any, anywhere, it is UNKNOWN(engine)."""
+    assert poisoned().judged(None, math.nan) == (Outcome.PASS, None)
+    where: Where
+    for where in ("scores", "health"):
+        for value in (math.nan, math.inf, -math.inf):
+            assert poisoned().judged(where, value) == (Outcome.UNKNOWN, Reason.ENGINE)
 
 
 def test_a_world_is_made_by_its_seed_alone(tmp_path_factory: pytest.TempPathFactory) -> None:

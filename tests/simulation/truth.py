@@ -32,6 +32,8 @@ class Frame:
     """A second edge of the same trigger."""
     part: int | None = None
     """The part the station took it for."""
+    poisoned: bool = False
+    """The networks' answers to it held what is no number."""
     dropped: bool = False
     """Discarded: no view of any part."""
 
@@ -41,6 +43,7 @@ class Found:
     """A result as the loop heard it."""
 
     outcome: Outcome
+    reason: Reason | None
     recipe: str
     frame: Frame
     at_us: int
@@ -73,6 +76,8 @@ class Run:
     ledger: Ledger
     database: sqlite3.Connection
     stall_end_us: int = 0
+    disk_slow_until_us: int = 0
+    """Until then a commit may take its time, or fail."""
     stopping: bool = False
     """A stop was asked for, at the latest in this cycle."""
     ending: bool = False

@@ -23,6 +23,7 @@ class Weather:
     frame_repeated: float = 0.02
     result_unknown: float = 0.02
     result_unreasoned: float = 0.005
+    result_poisoned: float = 0.005
     result_slow: float = 0.02
     result_never: float = 0.01
     result_repeated: float = 0.02

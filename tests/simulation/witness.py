@@ -96,7 +96,7 @@ class Witness:
         now_us = self._clock.now_us()
         if part is None or frame is None or part.claim is not None or now_us >= part.entry.deadline_us:
             return
-        part.found.setdefault(message.camera, Found(message.outcome, recipe, frame, now_us))
+        part.found.setdefault(message.camera, Found(message.outcome, message.reason, recipe, frame, now_us))
 
     def ordered(self, inspector: int, order: ToInspector) -> None:
         run = self.run
@@ -157,7 +157,9 @@ class Witness:
         assert part is not None
         invariants.one_verdict_for_each_part(truth, part, verdict)
         invariants.journaled_is_durable(run, verdict)
+        invariants.what_a_well_disk_can_keep_is_kept(run, part, verdict, self._clock.now_us())
         invariants.a_pass_is_proven(truth, part, verdict)
+        invariants.nothing_follows_from_what_is_no_number(part, verdict)
         invariants.a_reject_was_found(truth, part, verdict)
         invariants.a_reject_is_never_lost(part, verdict)
         invariants.nothing_is_unknown_without_need(part, verdict)
