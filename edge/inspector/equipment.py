@@ -13,14 +13,16 @@ from edge.bundle import Bundle
 from edge.errors import BundleError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine
 from edge.inspector.buckets import bucket_sizes
+from edge.inspector.cache import EngineCache
 from edge.inspector.cascade import Cascade
+from edge.inspector.engines import engines_for, keep_proof
 from edge.inspector.pace import PacedEngine
-from edge.inspector.parity import check_parity
+from edge.inspector.parity import ParityReport, check_parity
 from edge.inspector.proof import frames_under, proof_from_frames
 from edge.inspector.report import FrameTrial
 from edge.recipe import RecipeFile, Recipes, work_out
 from edge.rules import Recipe
-from edge.settings import Station
+from edge.settings import Station, engine_cache_of
 from edge.tiles import Grid
 from engines.contract import HEALTH, SCORES, TILES, Manifest
 
@@ -206,13 +208,22 @@ def open_untried(
     recipes = recipes_from_json(bundle.manifest, station, recipe)
     with ExitStack() as opened:
         with start.stage("compile"):
+            cache = EngineCache(engine_cache_of(station))
+            made = engines_for(bundle, station.backend, cache)
             batches = _batches(station, bundle.manifest)
             classifier, segmenter = (
                 opened.enter_context(open_engine(station.backend, network, TILES, batches))
-                for network in (bundle.classifier, bundle.segmenter)
+                for network in (made.classifier, made.segmenter)
             )
         with start.stage("parity"):
-            parity = _parity(bundle, classifier, segmenter, proven_bundle)
+            if bundle.hash == proven_bundle:
+                parity = "proven by an earlier inspector of this station"
+            elif made.proof is not None:
+                parity = f"proven on this machine {made.proof.made_utc}: {_in_words(made.proof.parity)}"
+            else:
+                report = check_parity(bundle, classifier, segmenter)
+                keep_proof(bundle, station.backend, cache, report)
+                parity = _in_words(report)
         equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes)
         with start.stage("warm-up"):
             equipment.classifier.warm_up()
@@ -226,9 +237,6 @@ def _batches(station: Station, manifest: Manifest) -> tuple[int, ...]:
     return bucket_sizes(min(most, manifest.max_tiles))
 
 
-def _parity(bundle: Bundle, classifier: Engine, segmenter: Engine, proven_bundle: str | None) -> str:
-    if bundle.hash == proven_bundle:
-        return "proven by an earlier inspector of this station"
-    report = check_parity(bundle, classifier, segmenter)
+def _in_words(report: ParityReport) -> str:
     iou = "no marks to compare" if report.iou is None else f"IoU {report.iou:.4f}"
     return f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"

@@ -49,6 +49,11 @@ class Station(Strict):
         description="journal, cursors, active recipe; none = $STATE_DIRECTORY of the service, else "
         "~/.local/state/edge-inspect/<station>",
     )
+    engine_cache: Path | None = Field(
+        None,
+        description="engines that were made and proven on this machine; none = "
+        "~/.local/state/edge-inspect/engines, shared by the machine's stations",
+    )
     endpoints: Endpoints = Field(Endpoints(), description="where the outside connects")
     budget_ms: int = Field(100, ge=1, le=60_000, description="trigger to published; then the part is UNKNOWN(late)")
     start: Literal["require", "wait"] = Field(
@@ -111,5 +116,19 @@ def state_dir_of(station: Station) -> Path:
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given:
         return Path(given)
+    return _state_home() / station.station
+
+
+def engine_cache_of(station: Station) -> Path:
+    """Return the folder of the engine cache; it need not exist."""
+    return station.engine_cache if station.engine_cache is not None else default_engine_cache()
+
+
+def default_engine_cache() -> Path:
+    """Return where ``edge-engine build`` and the stations of a user look for engines unless they are told otherwise."""
+    return _state_home() / "engines"
+
+
+def _state_home() -> Path:
     home = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "edge-inspect" / station.station
+    return (Path(home) if home else Path.home() / ".local" / "state") / "edge-inspect"
