@@ -38,10 +38,11 @@ class CameraThread(threading.Thread):
     """
     Reports every part that passes its camera, or that it is told to look at, with or without a picture of it.
 
-    A source that is not paced has one slot and is read again when that slot is free, that is, when the verdict is out.
-    A paced source never waits: a frame that finds no free slot is reported as overload. A camera with a software
-    trigger reads one frame for each Fire, and answers every one whose deadline has not passed: also while it is closed,
-    fails, or has ended.
+    A source that is not paced has one slot and is read again when that slot is free, that is, when the verdict is out;
+    so is, with more slots, a paced one that can be held and is to show every frame. Any other paced source never waits:
+    a frame that finds no free slot is reported as overload, or is the latest and takes those that wait. A camera with a
+    software trigger reads one frame for each Fire, and answers every one whose deadline has not passed: also while it
+    is closed, fails, or has ended.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class CameraThread(threading.Thread):
 
     def _take_one(self, actual: Actual) -> None:
         slot = None
-        if not self._settings.paced:
+        if self._settings.held:
             slot = self._ring.take(_LOOK_S)
             if slot is None:
                 return
@@ -147,6 +148,8 @@ class CameraThread(threading.Thread):
             raise
         self._next = taken.number + 1
         if slot is None:
+            slot = self._ring.take(0)
+        if slot is None and self._settings.overload == "latest" and isinstance(taken, Frame) and self._ring.skip():
             slot = self._ring.take(0)
         self._report(taken, slot, actual, started_us, None)
 

@@ -66,10 +66,14 @@ class Examiner:
             DeviceLost: the engines must not be asked again.
             InferenceFailed: they fail part after part, or do not stand the probe after a failure.
         """
-        slot = self._rings[order.camera].find(order.open_no, order.frame_no)
+        ring = self._rings[order.camera]
+        slot = ring.begin(order.open_no, order.frame_no)
         recipe = self.equipment.recipe(order.recipe_hash, order.camera)
         result: ViewResult | None
-        if slot is None or slot.measures is None:
+        if slot is None and ring.was_skipped(order.open_no, order.frame_no):
+            text = "skipped: a newer frame came, and all slots were taken"
+            result = self._unknown(order, Reason.OVERLOAD, text, stage="wait")
+        elif slot is None or slot.measures is None:
             result = self._unknown(order, Reason.ENGINE, f"frame {order.frame_no} lies in no slot")
         elif recipe is None:
             text = f"recipe {order.recipe_hash[:12] or 'of no name'} is not, or no longer, in use here"

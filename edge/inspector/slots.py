@@ -41,11 +41,15 @@ class Ring:
     The slots of one camera. The camera's thread takes and holds, the engine thread finds and releases.
 
     A held slot is known by (open number, frame number). Queue and dictionary operations are atomic: no lock is needed.
+    A slot that waits is the camera's thread's to skip or the engine thread's to begin with: whoever pops it there.
     """
 
     slots: list[Slot]
     _free: queue.SimpleQueue[Slot] = field(default_factory=queue.SimpleQueue)
     _held: dict[tuple[int, int], Slot] = field(default_factory=dict)
+    _waiting: dict[tuple[int, int], Slot] = field(default_factory=dict)
+    _begun: set[tuple[int, int]] = field(default_factory=set)
+    _skipped: set[tuple[int, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for slot in self.slots:
@@ -75,13 +79,39 @@ class Ring:
         if self.find(open_no, frame_no) is not None:
             raise ValueError(f"frame {frame_no} of open {open_no} is held already, expected another number")
         self._held[open_no, frame_no] = slot
+        self._waiting[open_no, frame_no] = slot
+
+    def begin(self, open_no: int, frame_no: int) -> Slot | None:
+        """Return the slot of that frame, which cannot be skipped any more; None when it holds no slot."""
+        key = (open_no, frame_no)
+        if self._waiting.pop(key, None) is not None:
+            self._begun.add(key)
+        return self._held.get(key) if key in self._begun else None
+
+    def skip(self) -> bool:
+        """Free the slots of all frames that nobody has begun with; return whether there was one."""
+        found = False
+        for key in list(self._waiting):
+            if self._waiting.pop(key, None) is not None and (slot := self._held.pop(key, None)) is not None:
+                self._skipped.add(key)
+                self._free.put(slot)
+                found = True
+        return found
+
+    def was_skipped(self, open_no: int, frame_no: int) -> bool:
+        """Tell whether that frame, not yet released, lost its slot to a newer one."""
+        return (open_no, frame_no) in self._skipped
 
     def find(self, open_no: int, frame_no: int) -> Slot | None:
         return self._held.get((open_no, frame_no))
 
     def release(self, open_no: int, frame_no: int) -> None:
         """Free the slot of that frame; a frame that got none is fine."""
-        slot = self._held.pop((open_no, frame_no), None)
+        key = (open_no, frame_no)
+        self._waiting.pop(key, None)
+        self._begun.discard(key)
+        self._skipped.discard(key)
+        slot = self._held.pop(key, None)
         if slot is not None:
             self._free.put(slot)
 

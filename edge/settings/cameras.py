@@ -44,6 +44,13 @@ class CameraSettings(Strict):
         None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
     )
     slots: int = Field(4, ge=1, le=64, description="frames of a paced source that may wait for their verdict")
+    overload: Literal["every", "latest"] | None = Field(
+        None,
+        description="when frames come faster than they are inspected. every: each in its turn; a file or the synthetic "
+        "strip is not read while all slots are taken, a live camera goes on, and what finds no slot is "
+        "UNKNOWN(overload). latest: the newest; those that wait are skipped, each UNKNOWN(overload). none: a paced "
+        "source goes on at its own time as a live camera does under every; any other is read as under every",
+    )
     mm_per_px: float | None = Field(
         None, ge=1e-6, le=1000, description="scale at this station; none = rules in px only"
     )
@@ -73,6 +80,11 @@ class CameraSettings(Strict):
         return self.source.rate_hz is not None
 
     @property
+    def held(self) -> bool:
+        """Its source is not read while there is no free slot: it loses nothing meanwhile."""
+        return not self.paced or (self.overload == "every" and not isinstance(self.source, OpenCVSource))
+
+    @property
     def tags_frames(self) -> bool:
         """Its source can say which part a frame shows."""
         if isinstance(self.source, ReplaySource):
@@ -83,6 +95,19 @@ class CameraSettings(Strict):
     def numbers_frames(self) -> bool:
         """Its source numbers frames by itself, so that a gap proves a missed one."""
         return not isinstance(self.source, OpenCVSource)
+
+    @model_validator(mode="after")
+    def _frames_to_choose_from(self) -> CameraSettings:
+        if self.overload is not None and self.trigger == "software":
+            raise ValueError(
+                f'expected no overload = "{self.overload}" with trigger = "software": each request is a part of its own'
+            )
+        if self.overload == "latest" and not self.paced:
+            raise ValueError(
+                'expected overload = "latest" of a source with a time of its own: this one is read when the last '
+                "one's verdict is out, so that no newer frame ever waits; give it a rate_hz, or leave overload out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _room_for_the_strip(self) -> CameraSettings:

@@ -134,6 +134,14 @@ def changed(file: Path, old: str, new: str) -> list[str]:
             'results = "tcp://127.0.0.1:6001"', 'control = "tcp://*:1"', ["endpoints.control", "this machine"], id="ctl"
         ),
         pytest.param("height = 100", 'trigger = "plc"', ["trigger", "plc", "software", "camera"], id="trigger"),
+        pytest.param("height = 100", 'overload = "newest"', ["overload", "newest", "latest"], id="overload"),
+        pytest.param("height = 100", 'overload = "latest"', ["cameras.0", "overload", "rate_hz"], id="none waits"),
+        pytest.param(
+            "height = 100",
+            'trigger = "software"\noverload = "every"',
+            ["cameras.0", 'overload = "every"', "request"],
+            id="overload of requests",
+        ),
         pytest.param("height = 100", "expect_every_ms = 0", ["expect_every_ms", "0", "1"], id="expects at once"),
         pytest.param(
             "height = 100",

@@ -88,6 +88,7 @@ class Stage:
         resume_from: int = 1,
         trigger: str = "free-run",
         max_delay_ms: int = 60_000,
+        overload: str | None = None,
         **retry: float,
     ) -> None:
         source = {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
@@ -99,6 +100,7 @@ class Stage:
                 "width": 30,
                 "trigger": trigger,
                 "max_trigger_delay_ms": max_delay_ms,
+                "overload": overload,
             }
         )
         station = Station.model_validate({"station": "line1", "cameras": [settings], "retry_s": 0.01, **retry})
@@ -209,6 +211,51 @@ def test_a_paced_source_never_waits(stage: Callable[..., Stage]) -> None:
     assert [message.fault for message in found] == [None, None, Reason.OVERLOAD, Reason.OVERLOAD]
     assert "2 slots" in found[2].detail
     assert one.ring.find(1, 3) is None
+
+
+def test_a_paced_source_that_is_to_show_every_frame_is_held(stage: Callable[..., Stage]) -> None:
+    """It fills its slots, and is not read any further until one is free: nothing is lost."""
+    one = stage([frame(1), frame(2), frame(3)], paced=True, slots=2, overload="every")
+    one.start()
+    one.state()
+    assert [one.captured().frame_no for _ in range(2)] == [1, 2]
+    assert not one.inbox.poll(300)
+    assert one.camera.reads == 2
+    one.ring.release(1, 1)
+    third = one.captured()
+    assert (third.frame_no, third.fault) == (3, None)
+
+
+def test_the_latest_frame_takes_the_slots_of_those_that_wait(stage: Callable[..., Stage]) -> None:
+    """All slots are taken: what nobody has begun with is skipped, what has begun keeps its picture."""
+    one = stage([frame(n, n) for n in range(1, 5)], paced=True, slots=3, overload="latest")
+    one.bind()
+    begun = one.ring.take(0)
+    assert begun is not None
+    one.ring.hold(begun, 7, 7)
+    assert one.ring.begin(7, 7) is begun
+    one.thread.begin.set()
+    one.thread.start()
+    one.state()
+    found = [one.captured() for _ in range(4)]
+    assert [(message.frame_no, message.fault) for message in found] == [(n, None) for n in range(1, 5)]
+    assert [one.ring.was_skipped(1, n) for n in range(1, 5)] == [True, True, False, False]
+    newest = one.ring.begin(1, 4)
+    assert newest is not None
+    assert (newest.canvas.picture == 4).all()
+    assert one.ring.find(7, 7) is begun
+
+
+def test_the_latest_frame_is_overload_where_nothing_waits(stage: Callable[..., Stage]) -> None:
+    """Every slot has begun: there is nothing to skip, and the verdict says what was."""
+    one = stage([frame(1)], paced=True, slots=1, overload="latest")
+    begun = one.ring.take(0)
+    assert begun is not None
+    one.ring.hold(begun, 7, 7)
+    one.ring.begin(7, 7)
+    one.start()
+    one.state()
+    assert one.captured().fault is Reason.OVERLOAD
 
 
 @pytest.mark.parametrize("paced", [False, True])

@@ -104,6 +104,17 @@ def test_parts_of_an_older_recipe_keep_it(bench: Bench) -> None:
     assert bench.examine(bench.put(mark=MARK, pits=PITS)).outcome is Outcome.REJECT
 
 
+def test_a_frame_that_was_skipped_is_overload(bench: Bench) -> None:
+    """It is told in its turn, with the stage that had it; the newer one is inspected."""
+    skipped = bench.put()
+    assert bench.ring.skip()
+    newest = bench.put()
+    told = bench.examine(skipped)
+    assert (told.outcome, told.reason, told.stage) == (Outcome.UNKNOWN, Reason.OVERLOAD, "wait")
+    assert "newer frame" in told.detail
+    assert bench.examine(newest).outcome is Outcome.PASS
+
+
 def test_a_frame_that_lies_in_no_slot_is_unknown(bench: Bench) -> None:
     """Also one whose slot holds no picture of it."""
     assert bench.examine(99).reason is Reason.ENGINE

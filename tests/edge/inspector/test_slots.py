@@ -37,6 +37,40 @@ def test_a_held_frame_is_found_until_it_is_released() -> None:
     assert ring.take(0) is first
 
 
+def test_what_waits_is_skipped_and_what_has_begun_is_not() -> None:
+    """The slots of the frames that nobody has begun with are free at once; each frame is begun with or skipped."""
+    ring = make_ring(GRID, 1, 7, 3)
+    slots = [ring.take(0) for _ in range(3)]
+    for number, slot in enumerate(slots):
+        assert slot is not None
+        ring.hold(slot, 1, number)
+    assert ring.begin(1, 0) is slots[0]
+    assert ring.skip()
+    assert [ring.was_skipped(1, number) for number in range(3)] == [False, True, True]
+    assert [ring.begin(1, number) for number in range(3)] == [slots[0], None, None]
+    assert not ring.skip()
+    assert {id(ring.take(0)), id(ring.take(0))} == {id(slots[1]), id(slots[2])}
+    assert ring.take(0) is None
+
+
+def test_a_skipped_frame_is_forgotten_with_its_verdict() -> None:
+    """Its release frees no slot twice; one that has begun gives its own back."""
+    ring = make_ring(GRID, 1, 7, 1)
+    slot = ring.take(0)
+    assert slot is not None
+    ring.hold(slot, 1, 5)
+    assert ring.skip()
+    ring.release(1, 5)
+    assert not ring.was_skipped(1, 5)
+    assert ring.take(0) is slot
+    ring.hold(slot, 1, 6)
+    assert ring.begin(1, 6) is slot
+    ring.release(1, 6)
+    assert ring.begin(1, 6) is None
+    assert ring.take(0) is slot
+    assert ring.take(0) is None
+
+
 def test_a_number_that_is_held_is_not_held_again() -> None:
     """The first frame of that number keeps its slot."""
     ring = make_ring(GRID, 1, 7, 2)
