@@ -10,6 +10,8 @@ from pydantic_settings import CliPositionalArg, CliSubCommand
 from edge.inspector.backend import BackendName, Precision
 from engines.limits import GATE, MAX_COUNT, MIN_AREA_PX, MIN_PEAK, THRESHOLD
 
+_CACHE = "folder of the engine cache, as the station's engine_cache; none = ~/.local/state/edge-inspect/engines"
+
 
 class Export(BaseModel, frozen=True):
     """
@@ -80,6 +82,20 @@ class Sign(BaseModel, frozen=True):
     key: Path = Field(description="private key, NAME.key of keygen; only its owner may be able to read it")
 
 
+class List(BaseModel, frozen=True):
+    """Print the engines that were made or proven on this machine, and which of them it can use."""
+
+    cache: Path | None = Field(None, description=_CACHE)
+
+
+class Prune(BaseModel, frozen=True):
+    """Delete engines that this machine cannot use, and with --bundles those of all other bundles."""
+
+    bundles: list[Path] = Field([], description="folders of the bundles whose engines are to stay; none = all")
+    dry_run: bool = Field(False, description="say what would be deleted, delete nothing")
+    cache: Path | None = Field(None, description=_CACHE)
+
+
 class Command(BaseModel, frozen=True):
     """Make release bundles from checkpoints, and check them on a machine."""
 
@@ -88,3 +104,5 @@ class Command(BaseModel, frozen=True):
     inspect: CliSubCommand[Inspect]
     keygen: CliSubCommand[Keygen]
     sign: CliSubCommand[Sign]
+    list: CliSubCommand[List]
+    prune: CliSubCommand[Prune]
