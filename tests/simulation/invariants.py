@@ -13,7 +13,7 @@ import msgspec
 from edge.inspector.link import Fire, Inspect
 from edge.records import Mode, Outcome, Reason, Status, Verdict
 from edge.requests import Refused, Trigger, Triggered
-from edge.station.control import NOT_YET
+from edge.station.control import NOT_YET, ONCE
 from edge.station.entries import TriggerEntry, VerdictEntry
 from edge.station.ledger import line_from_verdict
 from tests.simulation.truth import Asked, Frame, FrameKey, PartTruth, Run, Truth
@@ -78,6 +78,8 @@ def answers_agree(asked: Asked) -> str | None:
     """A request is answered once for each time it was sent at most, finally by one answer, always the same."""
     if len(asked.answers) > asked.sent:
         return f"{len(asked.answers)} answers to {asked.sent} times {asked.request}"
+    if not isinstance(asked.request, ONCE):
+        return None  # Status and ledger say what is now, each time.
     run, answer = asked.answers[-1]
     for run_before, before in asked.answers[:-1]:
         if isinstance(before, Refused) and before.code in NOT_YET:
