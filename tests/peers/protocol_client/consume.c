@@ -19,7 +19,7 @@ static void *context, *results;
 static volatile sig_atomic_t told_to_end;
 
 static Place position, dealt_with, acknowledged; /* dealt_with: the last delivered that is in the journal */
-static int64_t tentative_epoch, tentative_last;  /* tentative: position.seq + 1 .. tentative_last; 0: none */
+static int64_t tentative_epoch, tentative_first, tentative_last; /* epoch 0: nothing is tentative */
 static int64_t present, put, lease_us, asked_us;
 static int attached_once;
 static int64_t seen[EPOCHS], over[EPOCHS];
@@ -46,7 +46,7 @@ static void see(int64_t epoch) {
 
 static int64_t last_seq(void) { return tentative_epoch == present && tentative_epoch ? tentative_last : position.seq; }
 
-static void forget_tentative(void) { tentative_epoch = tentative_last = 0; }
+static void forget_tentative(void) { tentative_epoch = tentative_first = tentative_last = 0; }
 
 static void move_to(Place place) {
     position = place;
@@ -55,7 +55,7 @@ static void move_to(Place place) {
 }
 
 static int is_tentative(Place place) {
-    return tentative_epoch == place.epoch && place.seq > position.seq && place.seq <= tentative_last;
+    return tentative_epoch == place.epoch && tentative_first <= place.seq && place.seq <= tentative_last;
 }
 
 static void deliver(const json_t *verdict, int live) {
@@ -65,6 +65,8 @@ static void deliver(const json_t *verdict, int live) {
         forget_tentative();
         position = dealt_with = place;
     } else {
+        if (tentative_epoch != place.epoch)
+            tentative_first = place.seq;
         tentative_epoch = place.epoch;
         tentative_last = place.seq;
     }
@@ -108,18 +110,14 @@ static void take_present(const Answer *answer) {
     over_count = seen_count;
 }
 
-static void begin(const Answer *answer, const Recorded *recorded) {
+static void begin(const Answer *answer, Place recorded) {
     Place cursor = place_of(answer->header);
     int is_new = json_is_true(json_object_get(answer->header, "new"));
     attached_once = 1;
     put = cursor.seq;
     position = cursor;
-    if (recorded->proven.epoch && (is_new || recorded->proven.seq > cursor.seq))
-        position = dealt_with = recorded->proven;
-    if (recorded->epoch && recorded->last > position.seq) {
-        tentative_epoch = recorded->epoch;
-        tentative_last = recorded->last;
-    }
+    if (recorded.epoch && (is_new || recorded.seq > cursor.seq))
+        position = dealt_with = recorded;
 }
 
 static void attach_again(const Answer *answer) {
@@ -131,7 +129,7 @@ static void attach_again(const Answer *answer) {
 }
 
 /* 2. Attach. */
-static Step attach(const Recorded *recorded) {
+static Step attach(Place recorded) {
     int64_t end_us = monotonic_us() + 7000000;
     Answer answer;
     for (;;) {
@@ -353,7 +351,7 @@ int main(int count, char **words) {
     results_address = words[1];
     station = words[3];
     name = words[4];
-    Recorded recorded = record_open(words[5]);
+    Place recorded = record_open(words[5]);
     context = zmq_ctx_new();
     random_hex(session);
     signal(SIGTERM, on_term);
@@ -364,7 +362,7 @@ int main(int count, char **words) {
             kept = NULL;
             step = subscribe();
         } else if (step == ATTACH) {
-            step = attach(&recorded);
+            step = attach(recorded);
         } else if (step == REPLAY) {
             step = replay();
         } else {

@@ -8,20 +8,27 @@
 #include <string.h>
 #include <unistd.h>
 
-static FILE *file;
+enum { BEHIND = 100000 };
 
-static void take(Recorded *recorded, const json_t *line) {
+static FILE *file;
+static Place behind[BEHIND]; /* recorded before this start, and not known to be in the journal then */
+static int behind_count;
+
+static void take(Place *proven, const json_t *line) {
     if (!json_object_get(line, "seq"))
         return; /* of something missing */
-    Place place = place_of(line);
-    if (json_is_true(json_object_get(line, "proven")))
-        *recorded = (Recorded){place, 0, 0};
-    else
-        recorded->epoch = place.epoch, recorded->last = place.seq;
+    if (json_is_true(json_object_get(line, "proven"))) {
+        *proven = place_of(line);
+        behind_count = 0;
+    } else if (behind_count == BEHIND) {
+        die("more than %d records of which none is known to be in the journal", BEHIND);
+    } else {
+        behind[behind_count++] = place_of(line);
+    }
 }
 
-Recorded record_open(const char *path) {
-    Recorded recorded = {{0, 0}, 0, 0};
+Place record_open(const char *path) {
+    Place proven = {0, 0};
     char *text = NULL;
     size_t room = 0;
     long whole = 0;
@@ -33,14 +40,14 @@ Recorded record_open(const char *path) {
         json_t *line = json_loads(text, 0, NULL);
         if (!line)
             die("%s: a line that is no JSON", path);
-        take(&recorded, line);
+        take(&proven, line);
         json_decref(line);
     }
     free(text);
     if (ftruncate(fileno(file), whole))
         die("cannot cut %s", path);
     fseek(file, 0, SEEK_END);
-    return recorded;
+    return proven;
 }
 
 static void write_line(json_t *line) {
@@ -50,7 +57,16 @@ static void write_line(json_t *line) {
         die("cannot write the record");
 }
 
+static int is_recorded(Place place) {
+    for (int k = 0; k < behind_count; k++)
+        if (is_same(behind[k], place))
+            return 1;
+    return 0;
+}
+
 void record_verdict(const json_t *verdict, int live) {
+    if (is_recorded(place_of(verdict)))
+        return;
     json_t *line = json_object();
     static const char *const KEPT[] = {"epoch", "seq", "part", "part_id", "outcome", "reason", "trigger_us"};
     for (size_t k = 0; k < sizeof KEPT / sizeof *KEPT; k++)
