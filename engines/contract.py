@@ -133,6 +133,14 @@ class Scale(Record, frozen=True):
     tolerance: Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 
+class MaxGuard(Record, frozen=True):
+    """The widest guard band of edge.inspector.guard that an engine may need; one that needs more is refused."""
+
+    score: Probability = 0.25
+    area_share: Probability = 0.5
+    peak: Probability = 0.25
+
+
 class Provenance(Record, frozen=True):
     """Where the weights come from: enough to find the run again."""
 
@@ -177,6 +185,7 @@ class Manifest(Record, frozen=True):
     files: dict[str, Sha256]
     """SHA-256 of every file of the bundle but the manifest, by path relative to it."""
     scale: Scale | None = None
+    max_guard: MaxGuard = MaxGuard()
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.classes]

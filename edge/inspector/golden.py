@@ -6,23 +6,19 @@ PyTorch's answers go through the very cascade of the line, in the place of the e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from typing_extensions import Self
 
 from edge.bundle import Bundle, Reference, load_reference
-from edge.inspector.backend import Engine, Precision
+from edge.inspector.answers import FrameAnswers, canvas_of, judge
 from edge.inspector.cascade import Cascade, Inspection
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
 from edge.rules import Recipe, default_recipe
-from edge.tiles import Canvas, Grid, labels_from_planes
-from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES, Manifest
+from edge.tiles import labels_from_planes
+from engines.contract import Manifest
 
 # Nobody waits for a golden frame.
 _NO_DEADLINE_US = 1 << 62
@@ -72,94 +68,20 @@ def inspect_reference(
     Raises:
         InferenceFailed: an engine refused, or its answers cannot be believed.
     """
-    height, width, channels = reference.image.shape
-    grid = Grid(height, width, manifest.tile)
-    canvas = Canvas(grid, channels, manifest.pad_value)
-    canvas.write(reference.image)
-    return Cascade(classifier, segmenter, manifest, grid).inspect(canvas, recipe, _NO_DEADLINE_US)
+    canvas = canvas_of(manifest, reference.image)
+    return Cascade(classifier, segmenter, manifest, canvas.grid).inspect(canvas, recipe, _NO_DEADLINE_US)
 
 
 def inspect_answers(manifest: Manifest, reference: Reference, recipe: Recipe) -> Inspection:
     """Return what PyTorch's answers come to under *recipe*."""
-    _, height, width = reference.planes.shape
-    grid = Grid(height, width, manifest.tile)
-    answers = _Answers(grid, reference)
-    classifier, segmenter = PacedEngine(_AnsweredScores(answers)), PacedEngine(_AnsweredMasks(answers))
-    return Cascade(classifier, segmenter, manifest, grid).inspect(_Numbered(grid), recipe, _NO_DEADLINE_US)
+    return judge(manifest, pytorchs_answers(reference, recipe), recipe)
 
 
-class _Numbered(Canvas):
-    """A picture whose tiles hold nothing but their own index: that is how the stand-in engines know them."""
-
-    def __init__(self, grid: Grid) -> None:
-        super().__init__(grid, 1, 0)
-
-    def cut(self, indices: list[int], out: NDArray[Any]) -> None:
-        out[: len(indices)] = indices
-
-
-@dataclass(frozen=True)
-class _Answers:
-    grid: Grid
-    reference: Reference
-
-    def cores(self, plane: NDArray[np.uint8], tiles: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return (n, core_height, core_width); 0 where the core overhangs the picture."""
-        shape = self.grid.tile
-        cores = np.zeros((len(tiles), shape.core_height, shape.core_width), np.uint8)
-        for core, tile in zip(cores, tiles.tolist(), strict=True):
-            top, left = self.grid.core(tile)
-            piece = plane[top : top + shape.core_height, left : left + shape.core_width]
-            core[: piece.shape[0], : piece.shape[1]] = piece
-        return cores
-
-
-class _Answering:
-    """An Engine that knows the answers by heart; its tiles are indices."""
-
-    backend = "PyTorch's answers"
-    precision: Precision = "fp32"
-
-    def __init__(self, answers: _Answers) -> None:
-        self.batches = (answers.grid.count,)
-        self.inputs: Mapping[str, NDArray[Any]] = {
-            TILES: np.zeros(answers.grid.count, np.int64),
-            THRESHOLDS: np.zeros(len(answers.reference.planes), np.float32),
-        }
-        self._answers = answers
-
-    def run(self, n: int) -> Mapping[str, NDArray[Any]]:
-        return self._outputs(self.inputs[TILES][:n])
-
-    def _outputs(self, tiles: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
-        raise NotImplementedError
-
-    def gather(self, source: Engine, rows: Sequence[int]) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _AnsweredScores(_Answering):
-    def _outputs(self, tiles: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
-        return {SCORES: self._answers.reference.scores[tiles]}
-
-
-class _AnsweredMasks(_Answering):
-    def _outputs(self, tiles: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
-        planes = self._answers.reference.planes
-        confidence = np.rint(255 * planes.max(axis=0)).astype(np.uint8)
-        return {
-            LABELS: self._answers.cores(labels_from_planes(planes, self.inputs[THRESHOLDS]), tiles),
-            CONFIDENCE: self._answers.cores(confidence, tiles),
-            HEALTH: np.ones(len(tiles), np.float32),
-        }
+def pytorchs_answers(reference: Reference, recipe: Recipe) -> FrameAnswers:
+    """Return PyTorch's answers as its engines would give them with the recipe's thresholds."""
+    planes = reference.planes
+    return FrameAnswers(
+        scores=reference.scores,
+        labels=labels_from_planes(planes, recipe.thresholds),
+        confidence=np.rint(255 * planes.max(axis=0)).astype(np.uint8),
+    )

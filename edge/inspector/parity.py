@@ -2,7 +2,8 @@
 Parity: does this machine give PyTorch's answers? No engine is used before it has shown that it does.
 
 All tiles of every reference frame go through both engines, whatever the gates say; the scores, labels and confidence
-are set against the answers in the bundle. Thresholds are an input of the network: that labels follow them is tried.
+are set against the answers in the bundle, and so is the verdict that the cascade reaches on either. Thresholds are an
+input of the network: that labels follow them is tried.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from numpy.typing import NDArray
 
 from edge.bundle import Bundle, Reference, load_reference
 from edge.errors import ParityFailed
+from edge.inspector.answers import ask, ask_masks, canvas_of, judge
 from edge.inspector.backend import Engine, Precision
-from edge.tiles import Canvas, Grid, labels_from_planes, paste_cores
-from engines.contract import CONFIDENCE, HEALTH, LABELS, PLANES_FROM, SCORES, THRESHOLDS, TILES, Manifest
+from edge.inspector.golden import inspect_answers
+from edge.inspector.guard import NO_BAND, GuardBand, guarded
+from edge.records import Outcome
+from edge.rules import default_recipe
+from edge.tiles import labels_from_planes
+from engines.contract import PLANES_FROM, Manifest
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,22 @@ class FrameParity(msgspec.Struct, frozen=True, kw_only=True):
     pixels: int
     confidence_deviation: float
     """Mean absolute difference over the frame, 0..1; one level of the output is 1/255."""
+    expected: Outcome
+    """By PyTorch's answers, under the manifest's own values."""
+    found: Outcome
+    """Here, under the same values."""
+    guarded: Outcome
+    """Here, with the guard band taken off them: so the line will judge."""
 
     @property
     def iou(self) -> float | None:
         """Marks of the right class over marks of either, 0..1; None where PyTorch marks nothing."""
         return self.pixels_agreeing / self.pixels_united if self.pixels_marked else None
+
+    @property
+    def fails_open(self) -> bool:
+        """A part that must be rejected would pass here."""
+        return self.expected is Outcome.REJECT and self.guarded is Outcome.PASS
 
 
 class ThresholdParity(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +117,8 @@ class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
     bundle_hash: str
     frames: tuple[FrameParity, ...]
     thresholds: ThresholdParity
+    band: GuardBand = NO_BAND
+    """Of this engine, applied to what is ``guarded``."""
 
     @property
     def score_deviation(self) -> float:
@@ -121,27 +140,48 @@ class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
     def pixels_differing(self) -> int:
         return sum(frame.pixels_differing for frame in self.frames)
 
+    @property
+    def verdict_flips(self) -> int:
+        """Frames judged otherwise than by PyTorch's answers, without the band."""
+        return sum(frame.found is not frame.expected for frame in self.frames)
 
-def check_parity(bundle: Bundle, classifier: Engine, segmenter: Engine) -> ParityReport:
+    @property
+    def fails_open(self) -> int:
+        """Frames that are a REJECT by PyTorch's answers and a PASS here, without the band."""
+        return sum(f.expected is Outcome.REJECT and f.found is Outcome.PASS for f in self.frames)
+
+    @property
+    def guarded_flips(self) -> int:
+        """Frames judged otherwise than by PyTorch's answers, with the band: sound ones that it costs, or worse."""
+        return sum(frame.guarded is not frame.expected for frame in self.frames)
+
+    @property
+    def guarded_fails_open(self) -> int:
+        """Frames that are a REJECT by PyTorch's answers and a PASS here in spite of the band: not allowed."""
+        return sum(frame.fails_open for frame in self.frames)
+
+
+def check_parity(bundle: Bundle, classifier: Engine, segmenter: Engine, band: GuardBand = NO_BAND) -> ParityReport:
     """
     Compare both engines with PyTorch's answers; return the report if they agree.
 
     Args:
         bundle: holds the reference frames and the answers.
         classifier, segmenter: open engines of the bundle's networks; their input buffers are overwritten.
+        band: of these engines, taken off the limits before the verdicts are compared.
 
     Raises:
         ParityFailed: an answer is not finite or out of tolerance, or the bundle has no reference frames.
         InferenceFailed: a runtime refused.
     """
-    report = measure_parity(bundle, classifier, segmenter)
+    report = measure_parity(bundle, classifier, segmenter, band)
     problems = problems_of(report)
     if problems:
         raise ParityFailed(f"{bundle.path}: {report.backend} {report.precision}: {problems[0]}; do not use this engine")
     return report
 
 
-def measure_parity(bundle: Bundle, classifier: Engine, segmenter: Engine) -> ParityReport:
+def measure_parity(bundle: Bundle, classifier: Engine, segmenter: Engine, band: GuardBand = NO_BAND) -> ParityReport:
     """
     Compare both engines with PyTorch's answers, without judging (``edge-engine verify`` prints bad reports too).
 
@@ -157,8 +197,9 @@ def measure_parity(bundle: Bundle, classifier: Engine, segmenter: Engine) -> Par
         backend=segmenter.backend,
         precision=segmenter.precision,
         bundle_hash=bundle.hash,
-        frames=tuple(_frame_parity(manifest, reference, classifier, segmenter) for reference in references),
+        frames=tuple(_frame_parity(manifest, reference, (classifier, segmenter), band) for reference in references),
         thresholds=_threshold_parity(manifest, references, segmenter),
+        band=band,
     )
 
 
@@ -171,7 +212,7 @@ def labels_of(bundle: Bundle, reference: Reference, segmenter: Engine) -> tuple[
         InferenceFailed: the runtime refused.
     """
     thresholds = np.array([c.threshold.default for c in bundle.manifest.classes], np.float32)
-    found, _ = _masks(_canvas(bundle.manifest, reference), segmenter, thresholds, reference.name)
+    found, _ = ask_masks(canvas_of(bundle.manifest, reference.image), segmenter, thresholds, reference.name)
     return labels_from_planes(reference.planes, thresholds), found
 
 
@@ -205,28 +246,35 @@ def _frame_problems(frame: FrameParity, tolerance: Tolerance) -> list[str]:
     enough = frame.pixels_marked >= ENOUGH_PX
     if enough and frame.iou is not None and not frame.iou >= tolerance.frame_iou:
         problems.append(f"frame '{frame.name}': IoU {frame.iou:.4f}, expected {tolerance.frame_iou} or more")
+    if frame.fails_open:
+        problems.append(f"frame '{frame.name}': {frame.guarded.value} here, expected REJECT as by PyTorch's answers")
     return problems
 
 
-def _frame_parity(manifest: Manifest, reference: Reference, classifier: Engine, segmenter: Engine) -> FrameParity:
-    gates = np.array([c.gate.default for c in manifest.classes], np.float32)
-    thresholds = np.array([c.threshold.default for c in manifest.classes], np.float32)
-    canvas = _canvas(manifest, reference)
-    scores = _scores(canvas, classifier, reference)
-    labels, confidence = _masks(canvas, segmenter, thresholds, reference.name)
+def _frame_parity(
+    manifest: Manifest, reference: Reference, engines: tuple[Engine, Engine], band: GuardBand
+) -> FrameParity:
+    recipe = default_recipe(manifest.classes)
+    gates, thresholds = recipe.gates, recipe.thresholds
+    answers = ask(canvas_of(manifest, reference.image), engines, thresholds, reference.name)
     expected = labels_from_planes(reference.planes, thresholds)
-    doubt = TOLERANCES[segmenter.precision].doubt
+    doubt = TOLERANCES[engines[1].precision].doubt
     clear = ~_changed(reference, thresholds - doubt, thresholds + doubt)
+    labels = answers.labels
+    outcome = judge(manifest, answers, recipe).outcome
     return FrameParity(
         name=reference.name,
-        score_deviation=float(np.abs(scores - reference.scores).max()),
-        gate_flips=int(((scores > gates) != (reference.scores > gates)).sum()),
+        score_deviation=float(np.abs(answers.scores - reference.scores).max()),
+        gate_flips=int(((answers.scores > gates) != (reference.scores > gates)).sum()),
         pixels_marked=int((clear & (expected > 0)).sum()),
         pixels_agreeing=int((clear & (expected > 0) & (labels == expected)).sum()),
         pixels_united=int((clear & ((expected > 0) | (labels > 0))).sum()),
         pixels_differing=int((labels != expected).sum()),
         pixels=expected.size,
-        confidence_deviation=_confidence_deviation(confidence, reference),
+        confidence_deviation=_confidence_deviation(answers.confidence, reference),
+        expected=inspect_answers(manifest, reference, recipe).outcome,
+        found=outcome,
+        guarded=outcome if band == NO_BAND else judge(manifest, answers, guarded(recipe, band)).outcome,
     )
 
 
@@ -243,58 +291,13 @@ def _threshold_parity(manifest: Manifest, references: list[Reference], segmenter
         key=lambda pair: int(_changed(pair[0], default, pair[1]).sum()),
     )
     changed = _changed(reference, default, thresholds)
-    labels, _ = _masks(_canvas(manifest, reference), segmenter, thresholds, reference.name)
+    labels, _ = ask_masks(canvas_of(manifest, reference.image), segmenter, thresholds, reference.name)
     same = labels == labels_from_planes(reference.planes, thresholds)
     return ThresholdParity(
         name=reference.name,
         pixels_changed=int(changed.sum()),
         followed=float(same[changed].mean()) if changed.any() else 1.0,
     )
-
-
-def _canvas(manifest: Manifest, reference: Reference) -> Canvas:
-    height, width, channels = reference.image.shape
-    canvas = Canvas(Grid(height, width, manifest.tile), channels, manifest.pad_value)
-    canvas.write(reference.image)
-    return canvas
-
-
-def _scores(canvas: Canvas, classifier: Engine, reference: Reference) -> NDArray[np.float32]:
-    """Return the (T, K) scores of all tiles."""
-    scores = np.empty_like(reference.scores)
-    for indices in _runs(canvas.grid, classifier):
-        canvas.cut(indices, classifier.inputs[TILES])
-        scores[indices] = classifier.run(len(indices))[SCORES]
-    _require_finite(scores, SCORES, classifier, reference.name)
-    return scores
-
-
-def _masks(
-    canvas: Canvas, segmenter: Engine, thresholds: NDArray[np.float32], name: str
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return labels and confidence of the whole frame, both (h, w) uint8."""
-    labels, confidence = np.zeros((2, *canvas.region), np.uint8)
-    segmenter.inputs[THRESHOLDS][:] = thresholds
-    for indices in _runs(canvas.grid, segmenter):
-        canvas.cut(indices, segmenter.inputs[TILES])
-        outputs = segmenter.run(len(indices))
-        _require_finite(outputs[HEALTH], HEALTH, segmenter, name)
-        paste_cores(canvas.grid, indices, outputs[LABELS], canvas.region, labels)
-        paste_cores(canvas.grid, indices, outputs[CONFIDENCE], canvas.region, confidence)
-    return labels, confidence
-
-
-def _runs(grid: Grid, engine: Engine) -> list[list[int]]:
-    most = engine.batches[-1]
-    return [list(range(start, min(start + most, grid.count))) for start in range(0, grid.count, most)]
-
-
-def _require_finite(values: NDArray[np.float32], what: str, engine: Engine, name: str) -> None:
-    if not np.isfinite(values).all():
-        raise ParityFailed(
-            f"{engine.backend} {engine.precision}: frame '{name}': {what} is not finite: the network computes NaN or "
-            "infinity here; do not use this engine"
-        )
 
 
 def _confidence_deviation(confidence: NDArray[np.uint8], reference: Reference) -> float:

@@ -14,6 +14,7 @@ import pytest
 from edge.errors import BundleError, ConfigurationError
 from edge.inspector.cache import CLASSIFIER, PARITY_PAGE, SEGMENTER, EngineCache, Entry, Target
 from edge.inspector.parity import FrameParity, ParityReport, ThresholdParity
+from edge.records import Outcome
 
 TARGET = Target(bundle_hash="b" * 64, backend="openvino 1", device="cpu", precision="fp32")
 FILES = {CLASSIFIER: b"classifier" * 9, SEGMENTER: b"segmenter" * 9, PARITY_PAGE: b"<html>"}
@@ -30,6 +31,9 @@ def report() -> ParityReport:
         pixels_differing=0,
         pixels=100,
         confidence_deviation=0.0,
+        expected=Outcome.PASS,
+        found=Outcome.PASS,
+        guarded=Outcome.PASS,
     )
     moved = ThresholdParity(name="00", pixels_changed=0, followed=1.0)
     return ParityReport(backend="openvino 1", precision="fp32", bundle_hash="b" * 64, frames=(frame,), thresholds=moved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,11 @@ from onnx import numpy_helper
 from edge.bundle import Bundle, load_reference, read_bundle
 from edge.errors import BundleError, ParityFailed
 from edge.inspector.backend import BackendSettings, open_engine
+from edge.inspector.golden import inspect_answers, references_of
+from edge.inspector.guard import GuardBand
 from edge.inspector.parity import TOLERANCES, ParityReport, check_parity, labels_of, measure_parity, problems_of
-from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES
+from edge.rules import default_recipe
+from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES, Limit
 
 MACHINES = [
     pytest.param(BackendSettings(name="openvino", precision="fp32"), id="openvino-fp32"),
@@ -146,3 +150,40 @@ def test_labels_can_be_shown_beside_pytorchs(bundle: Bundle) -> None:
         expected, found = labels_of(bundle, reference, segmenter)
     assert expected.shape == found.shape == reference.image.shape[:2]
     assert (expected != found).mean() <= TOLERANCES["fp32"].differing
+
+
+def at_the_limit(bundle: Bundle) -> Bundle:
+    """Return the bundle with limits that PyTorch's largest region of each class just reaches."""
+    manifest = bundle.manifest
+    recipe = default_recipe(manifest.classes)
+    largest: dict[str, int] = {}
+    for reference in references_of(bundle):
+        for defect in inspect_answers(manifest, reference, recipe).findings.defects:
+            largest[defect.name] = max(defect.area_px, largest.get(defect.name, 0))
+    classes = tuple(
+        msgspec.structs.replace(
+            c, rule=msgspec.structs.replace(c.rule, min_area_px=Limit(default=largest[c.name], low=1.0, high=1e6))
+        )
+        for c in manifest.classes
+    )
+    return dataclasses.replace(bundle, manifest=msgspec.structs.replace(manifest, classes=classes))
+
+
+def test_verdicts_are_compared_with_and_without_the_band(bundle: Bundle) -> None:
+    """A network that sees less lets rejects pass; a guard band may make up for it, and only with it is it allowed."""
+    # More of plane 0, which is sound.
+    shrunk = with_network(at_the_limit(bundle), SEGMENTER_NAME, filled("model.head.bias", 2.0))
+    plain = checked(shrunk, BackendSettings(), measure_parity)
+    assert plain.verdict_flips == plain.fails_open == plain.guarded_flips == plain.guarded_fails_open == 2
+    assert [p for p in problems_of(plain) if "PASS here, expected REJECT as by PyTorch's answers" in p]
+    banded = checked(shrunk, BackendSettings(), partial(measure_parity, band=GuardBand(area_share=0.9)))
+    assert (banded.verdict_flips, banded.fails_open, banded.guarded_fails_open) == (2, 2, 0)
+    assert not [p for p in problems_of(banded) if "PASS here" in p]
+    assert banded.band.area_share == 0.9
+
+
+def test_good_engine_judges_as_pytorch(bundle: Bundle) -> None:
+    """On the tiny bundle half of the frames are rejects, and no verdict flips."""
+    report = checked(bundle, BackendSettings())
+    assert [frame.expected.value for frame in report.frames].count("REJECT") == 2
+    assert (report.verdict_flips, report.fails_open, report.guarded_flips, report.guarded_fails_open) == (0, 0, 0, 0)
