@@ -154,7 +154,9 @@ def _vendor(name: BackendName) -> _Vendor:
             from edge.inspector.backend import onnxruntime
 
             return _Vendor(onnxruntime.VERSION, onnxruntime.OnnxRuntimeEngine)
-        raise ImportError("not in this version yet")
+        from edge.inspector.backend import tensorrt
+
+        return _Vendor(tensorrt.VERSION, tensorrt.TensorRtEngine)
     except ImportError as error:
         raise ConfigurationError(
             f"backend '{name}' is not usable ({error}): expected the package of an extra; install "

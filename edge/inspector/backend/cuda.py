@@ -76,25 +76,32 @@ def gpu_facts(gpu: int) -> GpuFacts:
     Raises:
         ConfigurationError: the driver finds no GPU, or none of that number.
     """
-    try:
+    with _asking():
         cuda.init()
         count = cuda.Device.count()
+        if gpu >= count:
+            raise ConfigurationError(f"gpu {gpu}: the driver counts {count}, expected 0 to {count - 1}; change 'gpu'")
+        device = cuda.Device(gpu)
+        version = cuda.get_driver_version()
+        return GpuFacts(
+            name=device.name(),
+            compute_capability=device.compute_capability(),
+            cuda=(version // 1000, version % 1000 // 10),
+            memory_mib=device.total_memory() >> 20,
+            integrated=bool(device.get_attribute(cuda.device_attribute.INTEGRATED)),
+        )
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Before a GPU is in use, whatever CUDA refuses is a thing to mend outside."""
+    try:
+        yield
     except cuda.Error as error:
         raise ConfigurationError(
             f"the NVIDIA driver has no usable GPU ({error}): expected one; try nvidia-smi, then restart the machine or "
             "choose backend 'openvino'"
         ) from error
-    if gpu >= count:
-        raise ConfigurationError(f"gpu {gpu}: the driver counts {count}, expected 0 to {count - 1}; change 'gpu'")
-    device = cuda.Device(gpu)
-    version = cuda.get_driver_version()
-    return GpuFacts(
-        name=device.name(),
-        compute_capability=device.compute_capability(),
-        cuda=(version // 1000, version % 1000 // 10),
-        memory_mib=device.total_memory() >> 20,
-        integrated=bool(device.get_attribute(cuda.device_attribute.INTEGRATED)),
-    )
 
 
 class Gpu:
@@ -112,7 +119,8 @@ class Gpu:
         self.number = gpu
         self.users = 0
         self.lost = ""
-        self._context = cuda.Device(gpu).retain_primary_context()
+        with _asking():
+            self._context = cuda.Device(gpu).retain_primary_context()
         with self.current():
             self._stream = cuda.Stream(_NON_BLOCKING)
             self.stream_handle = int(self._stream.handle)

@@ -18,9 +18,11 @@ from tests.support.cuda.build import REPOSITORY, environment
 
 
 def cases(file: Path) -> list[str]:
-    """Return the names of a file's test functions."""
-    tree = ast.parse(file.read_text())
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    """Return the names of a file's test functions, its own and those it imports."""
+    nodes = ast.parse(file.read_text()).body
+    own = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
+    imported = [alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return [name for name in own + imported if name.startswith("test_")]
 
 
 def run_inside(file: Path, report: Path, **variables: str) -> dict[str, str]:

@@ -52,7 +52,12 @@ static __thread Stream *capturing;
 
 // ---- what a test can ask and change; the same by environment, for processes that a test does not run itself
 
-void standin_cuda_fail(long after, int code) { failing_from = after < 0 ? 0 : calls + after; failing_with = code; }
+// *after* below 0: fail no more; this thread captures nothing then, as if it were a new process.
+void standin_cuda_fail(long after, int code) {
+    failing_from = after < 0 ? 0 : calls + after;
+    failing_with = code;
+    if (after < 0) capturing = 0;
+}
 void standin_cuda_devices(int n) { devices = n; }
 void standin_cuda_integrated(int yes) { integrated = yes; }
 void standin_cuda_capability(int a, int b) { major = a; minor = b; }
