@@ -25,7 +25,9 @@ _SOURCES = (
 
 def kept_bundle(folder: Path) -> Path:
     """
-    Return a copy in *folder* of a bundle that is made once for as long as the code that makes it stays the same.
+    Copy into *folder* a bundle that is made once for as long as the code that makes it stays the same; return its path.
+
+    With it come the checkpoints and the pictures that it was made of.
 
     Half of the time of a single test file would go into training it again.
     """
@@ -35,11 +37,12 @@ def kept_bundle(folder: Path) -> Path:
         half = Path(mkdtemp(dir=_KEPT))
         from tests.support.bundles import make_bundle  # torch: only who makes a bundle pays for it
 
-        made = make_bundle(half)
+        make_bundle(half)
         with contextlib.suppress(OSError):  # Another test session was faster.
-            made.rename(kept)
-        shutil.rmtree(half)
-    return Path(shutil.copytree(kept, folder / "bundle"))
+            half.rename(kept)
+        shutil.rmtree(half, ignore_errors=True)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    return folder / "bundle"
 
 
 def _digest_of_sources() -> str:
