@@ -23,7 +23,7 @@ except ImportError as error:
     raise ConfigurationError(
         f"tensorrt is not installed ({error}); install 'edge-inspect[nvidia]' on the machine with the GPU"
     ) from error
-from edge.inspector.backend.tensorrt import VERSION, Log, refusal
+from edge.inspector.backend.tensorrt import VERSION, Log, refusal, started
 
 _WORKSPACE = 2 << 30
 """Most memory a layer may use while it is tried out [bytes]; less only rules some ways to compute out."""
@@ -90,7 +90,7 @@ def _built(
     device: Gpu, log: Log, network: bytes, rows: tuple[str, int, int], timing_cache: bytes, progress: _Progress
 ) -> tuple[bytes, bytes]:
     """Return the plan and the timing cache."""
-    builder = trt.Builder(log)
+    builder = started(device, log, trt.Builder)
     definition = builder.create_network(_flags())
     _parse(device, log, trt.OnnxParser(definition, log), network)
     config = _config(builder, progress)
@@ -155,7 +155,7 @@ def _set_timing_cache(config: trt.IBuilderConfig, content: bytes) -> None:
 
 
 def _layers(device: Gpu, log: Log, plan: bytes) -> str:
-    runtime = trt.Runtime(log)
+    runtime = started(device, log, trt.Runtime)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise refusal(device, log, "the engine just built cannot be opened", "the build log says more")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigurationError
-from tests.support.cuda.build import REPOSITORY, environment
+from tests.support.cuda.build import environment
 from tests.support.cuda.inside import cases, run_inside
+from tests.support.made import REPOSITORY
 
 CASES = Path(__file__).with_name("plan_cases.py")
 

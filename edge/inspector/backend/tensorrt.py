@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorrt as trt  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -29,6 +29,8 @@ from edge.errors import BundleError, ConfigurationError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine, batch_for
 from edge.inspector.backend.cuda import Gpu, Graph, open_gpu
 from edge.inspector.backend.ports import Ports, Shapes
+
+T = TypeVar("T")
 
 log = logging.getLogger("edge.inspector.tensorrt")
 
@@ -105,7 +107,7 @@ class TensorRtEngine:
     def _open(self, held: ExitStack, plan: bytes, batched_input: str) -> None:
         """Deserialise, check, allocate; what is opened is freed by *held*, the last first."""
         held.callback(self._let_go)
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = started(self._gpu, self._log, trt.Runtime)
         self._engine = _deserialised(self._runtime, plan, self._gpu, self._log)
         inputs, outputs = _shapes(self._engine, batched_input, self.batches)
         self._ports = Ports(self._gpu, inputs, outputs, batched_input)
@@ -262,6 +264,21 @@ def _deserialised(runtime: trt.Runtime, plan: bytes, gpu: Gpu, log: Log) -> trt.
     if engine is None:
         raise refusal(gpu, log, "the plan is damaged, or was built for another TensorRT or GPU", MENDING)
     return engine
+
+
+def started(gpu: Gpu, log: Log, kind: Callable[[Log], T]) -> T:
+    """
+    Make a trt.Runtime or trt.Builder; the one place where TensorRT refuses by an exception.
+
+    Raises:
+        BundleError: its libraries do not work with this driver.
+    """
+    try:
+        return kind(log)
+    except TypeError as error:
+        raise refusal(
+            gpu, log, "it does not start", "expected a driver at least as new as its CUDA; nvidia-smi names the driver"
+        ) from error
 
 
 def refusal(gpu: Gpu, log: Log, what: str, mending: str) -> ConfigurationError | BundleError:

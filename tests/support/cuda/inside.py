@@ -14,7 +14,8 @@ import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
 
-from tests.support.cuda.build import REPOSITORY, environment
+from tests.support.cuda.build import environment
+from tests.support.made import REPOSITORY
 
 
 def cases(file: Path) -> list[str]:

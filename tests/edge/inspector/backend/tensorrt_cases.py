@@ -308,6 +308,18 @@ def test_too_little_memory_is_a_setting_to_mend() -> None:
     assert live() == before
 
 
+def test_tensorrt_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pybind's word about a null pointer becomes a line about the driver."""
+
+    def runtime(log: tensorrt.ILogger) -> None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    plan = plan_of(adding_network())
+    monkeypatch.setattr(tensorrt, "Runtime", runtime)
+    with pytest.raises(BundleError, match=r"it does not start .*nvidia-smi names the driver"):
+        TensorRtEngine(ON_TENSORRT, plan, "rows", BATCHES)
+
+
 def test_no_gpu_is_a_setting_to_mend() -> None:
     """A driver without a device: the seam passes the line on."""
     plan = plan_of(adding_network())
