@@ -16,12 +16,14 @@ from edge.inspector.buckets import bucket_sizes
 from edge.inspector.cache import EngineCache
 from edge.inspector.cascade import Cascade
 from edge.inspector.engines import engines_for, keep_proof
+from edge.inspector.golden import references_of
+from edge.inspector.guard import NO_BAND, GuardBand, guarded, measure_guard, refuse_wide_band
 from edge.inspector.pace import PacedEngine
 from edge.inspector.parity import ParityReport, check_parity
-from edge.inspector.proof import frames_under, proof_from_frames
+from edge.inspector.proof import Values, frames_under, proof_from_frames
 from edge.inspector.report import FrameTrial
 from edge.recipe import RecipeFile, Recipes, work_out
-from edge.rules import Recipe
+from edge.rules import Recipe, default_recipe
 from edge.settings import Station, engine_cache_of
 from edge.tiles import Grid
 from engines.contract import HEALTH, SCORES, TILES, Manifest
@@ -59,15 +61,23 @@ class Equipment:
     Args:
         parity: one line, how close this machine is to PyTorch's answers, and what its recipe has proven.
         recipes: the recipe to begin with.
+        band: of these engines; taken off every recipe's limits.
 
     Attributes:
-        active: the recipe that was taken last.
+        active: the recipe that was taken last, as these engines judge by it.
     """
 
     def __init__(
-        self, station: Station, bundle: Bundle, engines: tuple[Engine, Engine], parity: str, recipes: Recipes
+        self,
+        station: Station,
+        bundle: Bundle,
+        engines: tuple[Engine, Engine],
+        parity: str,
+        recipes: Recipes,
+        band: GuardBand = NO_BAND,
     ) -> None:
         self.bundle = bundle
+        self._band = band
         self.parity = parity
         self.classifier, self.segmenter = (PacedEngine(engine) for engine in engines)
         self.cascades = {
@@ -75,8 +85,9 @@ class Equipment:
             for name, grid in grids_of(station, bundle.manifest).items()
         }
         self._station = station
-        self.active = recipes
-        self._recipes = {recipes.hash: recipes}
+        self._asked = recipes
+        self.active = _cautious(recipes, band)
+        self._recipes = {self.active.hash: self.active}
 
     @property
     def manifest(self) -> Manifest:
@@ -97,9 +108,11 @@ class Equipment:
         return frames_under(self.bundle, self.active_recipes, self.classifier, self.segmenter)
 
     @property
-    def active_recipes(self) -> tuple[Recipe, ...]:
+    def active_recipes(self) -> tuple[Values, ...]:
         """The active recipe's values for the cameras, equal ones once."""
-        return tuple({recipe.hash: recipe for recipe in self.active.by_camera.values()}.values())
+        cameras = self._asked.by_camera
+        found = {asked.hash: Values(asked, self.active.by_camera[camera]) for camera, asked in cameras.items()}
+        return tuple(found.values())
 
     def take_recipe(self, recipe: bytes) -> Recipes:
         """
@@ -108,7 +121,8 @@ class Equipment:
         Raises:
             ConfigurationError: it does not fit the bundle or a camera.
         """
-        recipes = recipes_from_json(self.manifest, self._station, recipe)
+        self._asked = recipes_from_json(self.manifest, self._station, recipe)
+        recipes = _cautious(self._asked, self._band)
         self._recipes.pop(recipes.hash, None)
         self._recipes[recipes.hash] = self.active = recipes
         for old in list(self._recipes)[:-_RECIPES_KEPT]:
@@ -145,6 +159,10 @@ def recipes_from_json(manifest: Manifest, station: Station, recipe: bytes) -> Re
         ConfigurationError: it does not fit the bundle or a camera.
     """
     return work_out(manifest, station, RecipeFile.model_validate_json(recipe))
+
+
+def _cautious(recipes: Recipes, band: GuardBand) -> Recipes:
+    return Recipes(recipes.file, {camera: guarded(recipe, band) for camera, recipe in recipes.by_camera.items()})
 
 
 def refuse_other_bundle(bundle: Bundle, hash_: str) -> None:
@@ -216,20 +234,45 @@ def open_untried(
                 for network in (made.classifier, made.segmenter)
             )
         with start.stage("parity"):
-            if bundle.hash == proven_bundle:
-                parity = "proven by an earlier inspector of this station"
-            elif made.proof is not None:
-                parity = f"proven on this machine {made.proof.made_utc}: {_in_words(made.proof.parity)}"
+            # An engine of lower precision cannot do without its band, whoever proved it before.
+            known = NO_BAND if station.backend.precision == "fp32" else None
+            if made.proof is not None:
+                band, parity = made.proof.parity.band, f"proven on this machine {made.proof.made_utc}: "
+                parity += _in_words(made.proof.parity)
+            elif bundle.hash == proven_bundle and known is not None:
+                band, parity = known, "proven by an earlier inspector of this station"
             else:
-                report = check_parity(bundle, classifier, segmenter)
+                band = known or _band_of(station, bundle, open_engine, (classifier, segmenter))
+                report = check_parity(bundle, classifier, segmenter, band)
                 keep_proof(bundle, station.backend, cache, report)
                 parity = _in_words(report)
-        equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes)
+        equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes, band)
         with start.stage("warm-up"):
             equipment.classifier.warm_up()
             equipment.segmenter.warm_up()
         opened.pop_all()
     return equipment
+
+
+def _band_of(station: Station, bundle: Bundle, open_engine: OpenEngine, engines: tuple[Engine, Engine]) -> GuardBand:
+    """
+    Measure the band on the reference frames: all that a first start has. ``edge-engine build`` takes a set of its own.
+
+    Raises:
+        ParityFailed: it is wider than the manifest allows.
+    """
+    settings = station.backend.model_copy(update={"precision": "fp32"})
+    frames = [reference.image for reference in references_of(bundle)]
+    with ExitStack() as opened:
+        exact = tuple(
+            opened.enter_context(open_engine(settings, network, TILES, engines[0].batches))
+            for network in (bundle.classifier, bundle.segmenter)
+        )
+        report = measure_guard(
+            bundle.manifest, default_recipe(bundle.manifest.classes), frames, (exact[0], exact[1]), engines
+        )
+    refuse_wide_band(report, bundle.manifest.max_guard, f"{bundle.path}: {engines[1].backend} {engines[1].precision}")
+    return report.band
 
 
 def _batches(station: Station, manifest: Manifest) -> tuple[int, ...]:
@@ -239,4 +282,11 @@ def _batches(station: Station, manifest: Manifest) -> tuple[int, ...]:
 
 def _in_words(report: ParityReport) -> str:
     iou = "no marks to compare" if report.iou is None else f"IoU {report.iou:.4f}"
-    return f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"
+    said = f"{len(report.frames)} frames, {iou}, score deviation {report.score_deviation:.1e}"
+    if report.band == NO_BAND:
+        return said
+    band = report.band
+    return (
+        f"{said}, guard band {band.score:g} off gates, {band.area_share:.1%} off areas, {band.peak:g} off peaks, which "
+        f"rejects {report.guarded_flips} of these frames more"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from edge.bundle import Bundle
 from edge.errors import ConfigurationError
@@ -13,8 +14,17 @@ from edge.records import Outcome
 from edge.rules import Recipe
 
 
+class Values(NamedTuple):
+    """A camera's recipe."""
+
+    asked: Recipe
+    """As the engineer wrote it: by it PyTorch's answers are judged."""
+    working: Recipe
+    """As these engines judge by it: *asked* less their guard band."""
+
+
 def frames_under(
-    bundle: Bundle, recipes: Sequence[Recipe], classifier: PacedEngine, segmenter: PacedEngine
+    bundle: Bundle, recipes: Sequence[Values], classifier: PacedEngine, segmenter: PacedEngine
 ) -> tuple[FrameTrial, ...]:
     """
     Judge each reference frame under each camera's values.
@@ -26,11 +36,12 @@ def frames_under(
     return tuple(
         FrameTrial(
             name=reference.name,
-            expected=inspect_answers(manifest, reference, recipe).outcome,
-            found=inspect_reference(manifest, reference, recipe, classifier, segmenter).outcome,
+            expected=inspect_answers(manifest, reference, asked).outcome,
+            found=inspect_reference(manifest, reference, working, classifier, segmenter).outcome,
+            guarded=asked != working,
         )
         for reference in references_of(bundle)
-        for recipe in recipes
+        for asked, working in recipes
     )
 
 

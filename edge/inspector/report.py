@@ -29,10 +29,12 @@ class FrameTrial(msgspec.Struct, frozen=True, kw_only=True):
     expected: Outcome
     """By PyTorch's answers."""
     found: Outcome
+    guarded: bool = False
+    """A guard band was taken off the limits here: that it rejects a sound frame is its price, and no fault."""
 
     @property
     def agrees(self) -> bool:
-        return self.expected is self.found
+        return self.expected is self.found or (self.guarded and self.found is Outcome.REJECT)
 
     @property
     def fails_open(self) -> bool:

@@ -54,11 +54,12 @@ class SelfTestRun:
         manifest, engines = equipment.manifest, (equipment.classifier, equipment.segmenter)
         for reference in references_of(equipment.bundle):
             yield "decoded"
-            for recipe in self._recipes:
-                expected = inspect_answers(manifest, reference, recipe).outcome
+            for asked, working in self._recipes:
+                expected = inspect_answers(manifest, reference, asked).outcome
                 yield "answers"
-                found = inspect_reference(manifest, reference, recipe, *engines).outcome
-                self._frames.append(FrameTrial(name=reference.name, expected=expected, found=found))
+                found = inspect_reference(manifest, reference, working, *engines).outcome
+                trial = FrameTrial(name=reference.name, expected=expected, found=found, guarded=asked != working)
+                self._frames.append(trial)
                 yield "engines"
 
     def _fault(self) -> str:

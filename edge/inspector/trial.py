@@ -58,6 +58,7 @@ def report_from_task(task: Task, open_engine: OpenEngine = open_engine) -> Trial
         bundle_hash, class_names = bundle.hash, bundle.manifest.class_names
         recipe_hash = recipes_from_json(bundle.manifest, station, task.recipe).hash
         equipment = open_untried(station, bundle, task.recipe, open_engine, Start())
+        recipe_hash = equipment.active.hash
         try:
             frames = equipment.judged_frames()
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 from edge.bundle import Bundle
 from edge.inspector.backend import Engine
 from edge.inspector.equipment import Equipment
+from edge.inspector.guard import NO_BAND, GuardBand
 from edge.recipe import RecipeFile, Recipes, station_recipe, work_out
 from edge.settings import Station
 from engines.contract import Manifest
@@ -44,10 +45,16 @@ def recipes(settings: Station, **classes: dict[str, float]) -> Recipes:
     return work_out(manifest(), settings, RecipeFile.model_validate({"name": "r", "author": "a", "classes": classes}))
 
 
-def equipment(settings: Station, classifier: Engine | None = None, segmenter: Engine | None = None) -> Equipment:
+def equipment(
+    settings: Station,
+    classifier: Engine | None = None,
+    segmenter: Engine | None = None,
+    band: GuardBand = NO_BAND,
+) -> Equipment:
     """Return equipment with stand-in engines, warm."""
     engines = (classifier or Classifier(8), segmenter or Segmenter(8))
-    made = Equipment(settings, bundle(), engines, "stand-in", work_out(manifest(), settings, station_recipe(settings)))
+    asked = work_out(manifest(), settings, station_recipe(settings))
+    made = Equipment(settings, bundle(), engines, "stand-in", asked, band)
     made.classifier.warm_up()
     made.segmenter.warm_up()
     return made

@@ -13,6 +13,7 @@ from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError, EdgeError, InferenceFailed, ParityFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.equipment import Start, open_equipment, refuse_other_bundle
+from edge.inspector.guard import GuardBand
 from edge.recipe import station_recipe
 from tests.support.engines import Segmenter
 from tests.support.inspector import bundle, equipment, station
@@ -53,6 +54,40 @@ def test_a_recipe_that_does_not_fit_changes_nothing() -> None:
     assert used.active is before
 
 
+def test_a_guard_band_is_taken_off_every_recipe() -> None:
+    """Of the first one and of each that is taken; what decides is what is hashed, and what was asked is known."""
+    band = GuardBand(score=0.1, area_share=0.25, peak=0.0)
+    plain, cautious = equipment(station()), equipment(station(), band=band)
+    assert cautious.active.hash != plain.active.hash
+    for used in (plain, cautious):
+        used.take_recipe(recipe(40))
+    asked, working = cautious.active_recipes[0]
+    assert asked == plain.active.by_camera["cam1"]
+    assert cautious.recipe(cautious.active.hash, "cam1") == working
+    pits = next(c for c in working.classes if c.name == "pits")
+    before = next(c for c in asked.classes if c.name == "pits")
+    assert (pits.min_area_px, pits.gate) == (30.0, pytest.approx(before.gate - 0.1))
+    assert plain.active_recipes[0].asked == plain.active_recipes[0].working
+
+
+def test_a_lower_precision_starts_with_a_band_of_its_own(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Measured on the reference frames where nothing was built, kept with the proof, and in force for a respawn."""
+    settings = station(tiny_bundle, height=100, width=170).model_copy(
+        update={"engine_cache": tmp_path / "engines", "backend": BackendSettings(precision="bf16")}
+    )
+    read = read_bundle(tiny_bundle)
+    told = station_recipe(settings).model_dump_json().encode()
+    hashes = []
+    for proven in (None, None, read.hash):
+        opened = open_equipment(settings, read, told, open_engine, Start(), proven)
+        opened.close()
+        assert "guard band" in opened.parity
+        values = opened.active_recipes[0]
+        assert values.working.gates[0] < values.asked.gates[0]
+        hashes.append(opened.active.hash)
+    assert len(set(hashes)) == 1
+
+
 def test_the_probe_believes_no_nan() -> None:
     """Labels of all zeros look healthy: only health tells."""
     segmenter = Segmenter(8)
@@ -63,9 +98,10 @@ def test_the_probe_believes_no_nan() -> None:
         used.probe()
 
 
-def test_the_stages_of_a_start_are_told_and_timed(tiny_bundle: Path) -> None:
-    """Compile, parity, warm-up, recipe; what was proven before is not proven again."""
-    settings = station(tiny_bundle, height=100, width=170)
+def test_the_stages_of_a_start_are_told_and_timed(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Compile, parity, warm-up, recipe; what was proven before is not proven again, also where no proof can be kept."""
+    (tmp_path / "file").write_bytes(b"")
+    settings = station(tiny_bundle, height=100, width=170).model_copy(update={"engine_cache": tmp_path / "file"})
     said: list[str] = []
     start = Start(said.append)
     read = read_bundle(tiny_bundle)

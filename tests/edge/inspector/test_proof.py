@@ -53,3 +53,11 @@ def test_another_outcome_than_pytorchs_is_no_proof(tiny_bundle: Path) -> None:
     with pytest.raises(ConfigurationError, match="PASS by PyTorch's answers and REJECT here: x") as refused:
         proof_from_frames(read_bundle(tiny_bundle), [frame("x", Outcome.PASS, Outcome.REJECT)])
     assert str(tiny_bundle) in str(refused.value)
+
+
+def test_a_sound_frame_that_a_guard_band_rejects_is_its_price() -> None:
+    """It is no fault of the engine's; a reject that passes in spite of the band is."""
+    price = FrameTrial(name="1", expected=Outcome.PASS, found=Outcome.REJECT, guarded=True)
+    assert refusal_from_frames([price]) == ""
+    opened = FrameTrial(name="2", expected=Outcome.REJECT, found=Outcome.PASS, guarded=True)
+    assert "REJECT by PyTorch's answers and PASS here: 2" in refusal_from_frames([price, opened])
