@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
 from engines.contract import CONFIDENCE, HEALTH, LABELS, OPSET, SCORES, THRESHOLDS, TILES, TileShape
+from engines.quantised import QUANTISERS, Target, quantised_findings, quantised_tensors
 
 _OPERATORS_TEXT = """
     Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv ConvTranspose
@@ -74,13 +75,14 @@ def segmenter_signature(tile: TileShape, channels: int, class_count: int) -> Sig
     )
 
 
-def lint(network: bytes, signature: Signature) -> list[str]:
+def lint(network: bytes, signature: Signature, quantised: Target | None = None) -> list[str]:
     """
     Return one line for each thing an exported network may not hold; empty when it is fit for every backend.
 
     Args:
         network: an ONNX file.
         signature: what its inputs and outputs must be.
+        quantised: for whom it was quantised; None = it was not, and holds floats only.
     """
     try:
         model = onnx.load_from_string(network)
@@ -94,10 +96,16 @@ def lint(network: bytes, signature: Signature) -> list[str]:
         return [f"not a valid ONNX file: {_first_line(error)}"]
     graph = model.graph
     types = _types(graph)
-    return [
+    findings = [
         *_model_findings(model),
         *_port_findings("input", signature.inputs, graph.input),
         *_port_findings("output", signature.outputs, graph.output),
+    ]
+    if quantised is not None:
+        findings += quantised_findings(graph, types, quantised)
+        graph, types = _without_quantisers(graph, types)
+    return [
+        *findings,
         *_node_findings(graph, types),
         *_byte_findings(graph, types),
         *_type_findings(graph, types),
@@ -191,6 +199,16 @@ def _health_findings(graph: onnx.GraphProto, types: dict[str, int]) -> Iterator[
     for node in graph.node:
         if HEALTH in node.output and (node.op_type != "ReduceSum" or types.get(node.input[0]) != TensorProto.FLOAT):
             yield f"output '{HEALTH}' comes from {node.op_type}: expected a ReduceSum of float32"
+
+
+def _without_quantisers(graph: onnx.GraphProto, types: dict[str, int]) -> tuple[onnx.GraphProto, dict[str, int]]:
+    """Return what is left for the rules of a network of floats; quantisers have rules of their own."""
+    integers = quantised_tensors(graph)
+    rest = onnx.GraphProto()
+    rest.CopyFrom(graph)
+    del rest.node[:]
+    rest.node.extend(node for node in graph.node if node.op_type not in QUANTISERS)
+    return rest, {name: elem_type for name, elem_type in types.items() if name not in integers}
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, int]:
