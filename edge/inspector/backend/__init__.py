@@ -153,7 +153,7 @@ def _vendor(name: BackendName) -> _Vendor:
         if name == "onnxruntime":
             from edge.inspector.backend import onnxruntime
 
-            return _Vendor(onnxruntime.VERSION, onnxruntime.OnnxRuntimeEngine)
+            return _Vendor(onnxruntime.VERSION, onnxruntime.open_onnxruntime)
         from edge.inspector.backend import tensorrt
 
         return _Vendor(tensorrt.VERSION, tensorrt.TensorRtEngine)

@@ -1,6 +1,8 @@
 """
 ONNX Runtime on the CPU: the reference beside which the other backends are judged. One session, one binding a batch.
 
+What its use on a GPU (onnxruntime_cuda.py) shares with it stands here: the one file that imports the package.
+
 Source: ONNX Runtime documentation, "Thread management" (spinning, sequential execution) and "I/O binding".
 """
 
@@ -20,7 +22,8 @@ from edge.errors import BundleError, ConfigurationError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine, aligned_zeros, batch_for, repeat_first_row
 
 # ONNX Runtime's errors share no base; ValueError comes from its Python layer.
-_REFUSALS = (
+REFUSALS = (
+    state.EPFail,
     state.Fail,
     state.InvalidArgument,
     state.InvalidGraph,
@@ -31,29 +34,43 @@ _REFUSALS = (
     RuntimeError,
     ValueError,
 )
-_DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 VERSION = f"onnxruntime {ort.__version__}"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+
+def open_onnxruntime(settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> Engine:
+    """Open a network where the settings say: on the CPU, or by the CUDA provider."""
+    if settings.device == "cpu":
+        return OnnxRuntimeEngine(settings, network, batched_input, batches)
+    if CUDA_PROVIDER not in ort.get_available_providers():
+        raise ConfigurationError(
+            f"device 'cuda': {VERSION} has no CUDA provider; put 'edge-inspect[nvidia-onnx]' in the place of "
+            "'edge-inspect[onnx]' (pip uninstall onnxruntime first: the two cannot live together), or choose 'cpu'"
+        )
+    # CUDA and cuDNN as PyPI has them lie where no loader looks.
+    ort.preload_dlls()
+    # pycuda comes with it.
+    from edge.inspector.backend.onnxruntime_cuda import OnnxRuntimeCudaEngine
+
+    return OnnxRuntimeCudaEngine(settings, network, batched_input, batches)
 
 
 class OnnxRuntimeEngine:
     """An Engine; see there."""
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
-        if settings.precision == "bf16":
-            raise ConfigurationError(
-                f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
-                "choose precision 'fp32' or backend 'openvino'"
-            )
+        refuse_other_precision(settings)
         self.backend = VERSION
         self.precision = settings.precision
         self.batches = batches
         self._batched_input = batched_input
         try:
-            self._session = ort.InferenceSession(network, _options(settings), providers=["CPUExecutionProvider"])
-        except _REFUSALS as error:
-            raise BundleError(f"onnxruntime refuses the network: {_reason(error)}; export it again") from error
+            self._session = new_session(network, options_of(settings), ["CPUExecutionProvider"])
+        except REFUSALS as error:
+            raise BundleError(f"onnxruntime refuses the network: {reason_of(error)}; export it again") from error
         self.inputs: Mapping[str, NDArray[Any]] = {
             port.name: _buffer(port, batches[-1]) for port in self._session.get_inputs()
         }
@@ -83,8 +100,8 @@ class OnnxRuntimeEngine:
         repeat_first_row(self.inputs[self._batched_input], n, size)
         try:
             self._session.run_with_iobinding(binding)
-        except _REFUSALS as error:
-            raise InferenceFailed(f"onnxruntime: {_reason(error)}") from error
+        except REFUSALS as error:
+            raise InferenceFailed(f"onnxruntime: {reason_of(error)}") from error
         return self._outputs[n]
 
     def gather(self, source: Engine, rows: Sequence[int]) -> bool:
@@ -103,7 +120,22 @@ class OnnxRuntimeEngine:
         self.close()
 
 
-def _options(settings: BackendSettings) -> Any:
+def refuse_other_precision(settings: BackendSettings) -> None:
+    """
+    Refuse a precision that no file can bring.
+
+    Raises:
+        ConfigurationError: bf16 is asked for.
+    """
+    if settings.precision == "bf16":
+        raise ConfigurationError(
+            f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
+            "choose precision 'fp32' or backend 'openvino'"
+        )
+
+
+def options_of(settings: BackendSettings) -> Any:
+    """Return session options in which nothing is left to a default that matters."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
@@ -114,11 +146,20 @@ def _options(settings: BackendSettings) -> Any:
     return options
 
 
+def new_session(network: bytes, options: Any, providers: Sequence[Any]) -> Any:
+    """Open a session; raises REFUSALS."""
+    return ort.InferenceSession(network, options, providers=list(providers))
+
+
+def shape_of(port: Any, rows: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return a port's shape and dtype; its one unknown dimension, the batch, becomes *rows*."""
+    return tuple(size if isinstance(size, int) else rows for size in port.shape), np.dtype(DTYPES[port.type])
+
+
 def _buffer(port: Any, rows: int) -> NDArray[Any]:
-    """Allocate a port's tensor; its one unknown dimension, the batch, becomes *rows*."""
-    shape = tuple(size if isinstance(size, int) else rows for size in port.shape)
-    return aligned_zeros(shape, np.dtype(_DTYPES[port.type]))
+    return aligned_zeros(*shape_of(port, rows))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the first line of what ONNX Runtime says."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -29,5 +29,6 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     """Without tensorrt, choosing it is one line that says what to install."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.delitem(sys.modules, "edge.inspector.backend.tensorrt", raising=False)
+    monkeypatch.delattr("edge.inspector.backend.tensorrt", raising=False)
     with pytest.raises(ConfigurationError, match=r"install 'edge-inspect\[nvidia\]'"):
         open_engine(BackendSettings(name="tensorrt"), b"", "tiles", (1,))
