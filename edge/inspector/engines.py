@@ -34,15 +34,15 @@ def engines_for(bundle: Bundle, settings: BackendSettings, cache: EngineCache) -
     Return what to open for *bundle*.
 
     Raises:
-        ConfigurationError: it must be built before, and was not; says the command.
-        BundleError: what was built was altered, or its proof is not good.
+        ConfigurationError: the backend's package or its device is not there.
+        BundleError: it must be built before and was not (says the command), was altered, or its proof is not good.
     """
     target = target_of(bundle, settings)
     if is_own(settings):
         return Made(bundle.classifier, bundle.segmenter, _proof_of_own(bundle, target, cache))
     cached = cache.read(target)
     if cached is None:
-        raise ConfigurationError(_not_built(bundle, settings, target, cache))
+        raise BundleError(_not_built(bundle, settings, target, cache))
     problems = problems_of(cached.entry.parity)
     if problems:
         raise BundleError(f"{cache.folder / target.name}: its proof says: {problems[0]}; build it again")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge.bundle import Bundle, read_bundle
-from edge.errors import BundleError, ConfigurationError
+from edge.errors import BundleError
 from edge.inspector.backend import BackendSettings, open_engine
 from edge.inspector.cache import CLASSIFIER, SEGMENTER, EngineCache, target_of
 from edge.inspector.engines import engines_for, entry_of, keep_proof
@@ -71,11 +71,11 @@ def test_a_signed_proof_of_bad_figures_proves_nothing(bundle: Bundle, cache: Eng
 
 def test_what_must_be_built_names_the_command(bundle: Bundle, cache: EngineCache) -> None:
     """With what there is instead: another version, device or precision."""
-    with pytest.raises(ConfigurationError, match=r"found none; build it here: edge-engine build .* --precision int8"):
+    with pytest.raises(BundleError, match=r"found none; build it here: edge-engine build .* --precision int8"):
         engines_for(bundle, INT8, cache)
     other = msgspec.structs.replace(target_of(bundle, INT8), backend="openvino 1999.1")
     cache.write(entry_of(bundle, other, proof(bundle), "test"), {CLASSIFIER: b"c", SEGMENTER: b"s"})
-    with pytest.raises(ConfigurationError, match=r"found only for openvino 1999\.1 int8"):
+    with pytest.raises(BundleError, match=r"found only for openvino 1999\.1 int8"):
         engines_for(bundle, INT8, cache)
 
 
