@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edge.errors import BundleError, ConfigurationError
@@ -66,7 +67,7 @@ def build_plan(
         batched_input: the input whose first dimension is the batch.
         batches: batch sizes that will be run.
         timing_cache: of an earlier build, or nothing; one of another TensorRT or GPU is left aside.
-        say: given a line of progress, at most a few a second.
+        say: given a line of progress, at most a few a second, from other threads; must not raise.
         gpu: number of the GPU.
 
     Raises:
@@ -74,13 +75,25 @@ def build_plan(
         BundleError: TensorRT does not take the network; names node and operator where it does.
         KeyboardInterrupt: somebody has had enough; TensorRT has stopped in order.
     """
+    progress = _Progress(say)
+    rows = (batched_input, min(batches), max(batches))
+    # Python hears Ctrl-C when its main thread runs, which TensorRT would keep for minutes.
+    with ThreadPoolExecutor(1, "build") as elsewhere:
+        build = elsewhere.submit(_build, network, rows, timing_cache, progress, gpu)
+        try:
+            return build.result()
+        except KeyboardInterrupt:
+            progress.stopped = True
+            raise
+
+
+def _build(network: bytes, rows: tuple[str, int, int], timing_cache: bytes, progress: _Progress, gpu: int) -> Plan:
     lines: list[str] = []
     log = Log(lines.append, trt.ILogger.Severity.INFO)
     device = open_gpu(gpu)
     try:
         with device.current():
-            rows = (batched_input, min(batches), max(batches))
-            plan, cache = _built(device, log, network, rows, timing_cache, _Progress(say))
+            plan, cache = _built(device, log, network, rows, timing_cache, progress)
             return Plan(plan=plan, timing_cache=cache, layers=_layers(device, log, plan), log="\n".join(lines))
     finally:
         device.close()
@@ -97,8 +110,6 @@ def _built(
     config.add_optimization_profile(_profile(builder, definition, *rows))
     _set_timing_cache(config, timing_cache)
     plan = builder.build_serialized_network(definition, config)
-    if progress.stopped:
-        raise KeyboardInterrupt
     if plan is None:
         raise refusal(device, log, "no engine could be built of the network", "the build log says more")
     return bytes(memoryview(plan)), bytes(memoryview(config.get_timing_cache().serialize()))
@@ -163,7 +174,12 @@ def _layers(device: Gpu, log: Log, plan: bytes) -> str:
 
 
 class _Progress(trt.IProgressMonitor):  # type: ignore[misc, unused-ignore]
-    """Tells the phases and steps of a build; Ctrl-C ends it at the next step, since TensorRT takes no exception."""
+    """
+    Tells the phases and steps of a build, from whichever thread TensorRT calls.
+
+    Attributes:
+        stopped: set it, and the build ends at the next step.
+    """
 
     def __init__(self, say: Callable[[str], None], now_s: Callable[[], float] = time.monotonic) -> None:
         trt.IProgressMonitor.__init__(self)
@@ -185,9 +201,6 @@ class _Progress(trt.IProgressMonitor):  # type: ignore[misc, unused-ignore]
         self._steps.pop(phase_name, None)
 
     def _tell(self, line: str) -> None:
-        try:
-            if self._now_s() - self._said_s >= _SAY_EVERY_S:
-                self._said_s = self._now_s()
-                self._say(line)
-        except KeyboardInterrupt:
-            self.stopped = True
+        if self._now_s() - self._said_s >= _SAY_EVERY_S:
+            self._said_s = self._now_s()
+            self._say(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 
 import onnx
@@ -106,15 +107,20 @@ def test_build_says_something() -> None:
 
 
 def test_interrupt_ends_the_build_in_order() -> None:
-    """Ctrl-C is told to TensorRT, which stops; then it is an interrupt again."""
+    """Ctrl-C is told to TensorRT at its next step; then it is an interrupt again, and nothing stays allocated."""
     before = live()
-
-    def say(line: str) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        build_plan(adding_network(), "rows", (1,), b"", say, gpu=0)
+        build_plan(adding_network(), "rows", (1,), b"", lambda line: _thread.interrupt_main(), gpu=0)
     assert live() == before
+
+
+def test_stopped_build_goes_no_further() -> None:
+    """What a step answers ends the build; no plan comes of it."""
+    progress = plan_module._Progress(lambda line: None)
+    progress.stopped = True
+    assert not progress.step_complete("Building", 1)
+    with pytest.raises(BundleError, match="the build was cancelled"):
+        plan_module._build(adding_network(), ("rows", 1, 4), b"", progress, 0)
 
 
 def test_unsupported_operator_is_named_with_its_node() -> None:

@@ -15,11 +15,13 @@ Sources: CUDA Driver API reference, "Primary Context Management", "Stream Manage
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ except ImportError as error:
     ) from error
 
 _LIBCUDA = ctypes.CDLL("libcuda.so.1")
+_PROC = Path("/proc/driver/nvidia/version")
 _NON_BLOCKING = 1
 # As trtexec does: what this thread may not do while it captures is refused; other threads go on with their streams.
 _CAPTURE_THREAD_LOCAL = 1
@@ -52,21 +55,21 @@ class GpuFacts:
     What an engine is built for.
 
     Attributes:
-        cuda: the CUDA version of the driver, as major, minor.
+        driver: version of the driver, where it says one (on a Jetson it does not); and of its CUDA.
         integrated: GPU and CPU share one memory (Jetson).
     """
 
     name: str
     compute_capability: tuple[int, int]
-    cuda: tuple[int, int]
+    driver: str
     memory_mib: int
     integrated: bool
 
     @property
     def fingerprint(self) -> str:
         """Return the line by which an engine cache tells this GPU and driver from another."""
-        (major, minor), (cuda_major, cuda_minor) = self.compute_capability, self.cuda
-        return f"{self.name}, compute {major}.{minor}, CUDA driver {cuda_major}.{cuda_minor}, {self.memory_mib} MiB"
+        major, minor = self.compute_capability
+        return f"{self.name}, compute {major}.{minor}, driver {self.driver}, {self.memory_mib} MiB"
 
 
 def gpu_facts(gpu: int) -> GpuFacts:
@@ -82,14 +85,22 @@ def gpu_facts(gpu: int) -> GpuFacts:
         if gpu >= count:
             raise ConfigurationError(f"gpu {gpu}: the driver counts {count}, expected 0 to {count - 1}; change 'gpu'")
         device = cuda.Device(gpu)
-        version = cuda.get_driver_version()
         return GpuFacts(
             name=device.name(),
             compute_capability=device.compute_capability(),
-            cuda=(version // 1000, version % 1000 // 10),
+            driver=driver_from_proc(
+                _PROC.read_text(encoding="utf-8") if _PROC.exists() else "", cuda.get_driver_version()
+            ),
             memory_mib=device.total_memory() >> 20,
             integrated=bool(device.get_attribute(cuda.device_attribute.INTEGRATED)),
         )
+
+
+def driver_from_proc(text: str, cuda_version: int) -> str:
+    """Return ``580.82.07 (CUDA 13.0)`` from the kernel module's own words and the driver's number, 1000 a major."""
+    found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", text)
+    cuda_name = f"CUDA {cuda_version // 1000}.{cuda_version % 1000 // 10}"
+    return f"{found[1]} ({cuda_name})" if found else cuda_name
 
 
 @contextmanager

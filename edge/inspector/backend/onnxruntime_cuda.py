@@ -88,9 +88,7 @@ class OnnxRuntimeCudaEngine:
         return binding
 
     def run(self, n: int) -> Mapping[str, NDArray[Any]]:
-        size = batch_for(self.batches, n)
-        if size not in self._bindings:
-            raise InferenceFailed("onnxruntime: the engine is closed")
+        size = self._size(n)
         with self._gpu.current():
             self._enqueue(n, size)
             self._gpu.synchronize()
@@ -98,7 +96,7 @@ class OnnxRuntimeCudaEngine:
 
     def stages_ms(self, n: int) -> Mapping[str, float]:
         """Run; return how long the GPU took to ``upload``, ``compute`` and ``download`` [ms]."""
-        size = batch_for(self.batches, n)
+        size = self._size(n)
         with self._gpu.current():
             return self._gpu.timed(
                 {
@@ -107,6 +105,11 @@ class OnnxRuntimeCudaEngine:
                     "download": lambda: self._ports.fetch(size),
                 }
             )
+
+    def _size(self, n: int) -> int:
+        if not self._bindings:
+            raise InferenceFailed("onnxruntime: the engine is closed")
+        return batch_for(self.batches, n)
 
     def _enqueue(self, n: int, size: int) -> None:
         self._ports.feed(n, size)

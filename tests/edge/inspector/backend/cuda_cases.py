@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigurationError, DeviceLost, InferenceFailed
-from edge.inspector.backend.cuda import Gpu, gpu_facts, open_gpu
+from edge.inspector.backend import BackendSettings
+from edge.inspector.backend.cuda import Gpu, driver_from_proc, gpu_facts, open_gpu
+from edge.inspector.machine import device_of
 from tests.support.cuda.driver import DRIVER, devices, failing, integrated, live, memory
 
 FLOATS, BYTES = np.dtype(np.float32), np.dtype(np.uint8)
@@ -28,8 +30,25 @@ def gpu() -> Iterator[Gpu]:
 def test_facts_are_a_fingerprint() -> None:
     """Name, compute capability, driver and memory tell one GPU from another, without opening it."""
     before = live()
-    assert gpu_facts(0).fingerprint == "stand-in GPU (a CPU), compute 8.7, CUDA driver 13.0, 8192 MiB"
+    assert gpu_facts(0).fingerprint == "stand-in GPU (a CPU), compute 8.7, driver CUDA 13.0, 8192 MiB"
     assert live() == before
+
+
+def test_driver_says_its_version_on_a_pc() -> None:
+    """The kernel module has a version of its own, in words that differ between the open and the closed one."""
+    closed = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version: 12"
+    opened = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.82.07  Release Build  (dvs-builder@U22)"
+    assert driver_from_proc(closed, 12020) == "535.183.01 (CUDA 12.2)"
+    assert driver_from_proc(opened, 13000) == "580.82.07 (CUDA 13.0)"
+    assert driver_from_proc("", 12060) == "CUDA 12.6"
+
+
+def test_machine_names_its_gpu() -> None:
+    """An engine cache asks for the device that computes: a GPU for tensorrt, and for onnxruntime when told to."""
+    gpu = gpu_facts(0).fingerprint
+    assert device_of(BackendSettings(name="tensorrt")) == gpu
+    assert device_of(BackendSettings(name="onnxruntime", device="cuda")) == gpu
+    assert device_of(BackendSettings(name="onnxruntime")) != gpu
 
 
 def test_driver_without_a_gpu_is_a_setting_to_mend() -> None:

@@ -142,7 +142,7 @@ class Builder:
 
     def build_serialized_network(self, network, config):
         self._logger.log(ILogger.INFO, "stand-in: builds nothing, and wraps the ONNX file")
-        if _faults.configured("build"):
+        if _faults.wanted("build"):
             self._logger.log(ILogger.ERROR, "stand-in: Error Code 10: could not find any implementation for node conv1")
             return None
         if not self._worked(config.progress_monitor):

@@ -25,7 +25,7 @@ class Runtime:
 
     def deserialize_cuda_engine(self, serialized_engine):
         try:
-            if _faults.configured("memory"):
+            if _faults.wanted("memory"):
                 raise ValueError("stand-in: Error Code 2: OutOfMemory (Cuda Runtime: out of memory)")
             if not context_is_current():
                 raise ValueError("stand-in: Error Code 1: Cuda Runtime (invalid device context)")
@@ -122,12 +122,11 @@ class IExecutionContext:
     def execute_async_v3(self, stream_handle):
         capturing = ctypes.c_int()
         CUDA.cuStreamIsCapturing(ctypes.c_void_p(stream_handle), ctypes.byref(capturing))
-        if capturing.value and _faults.configured("empty-graph"):
+        if capturing.value and _faults.wanted("empty-graph"):
             return True
-        if capturing.value and _faults.configured("refuse-capture"):
+        if capturing.value and _faults.wanted("refuse-capture"):
             return self._no("stand-in: Error Code 1: Myelin (operation not permitted when stream is capturing)")
-        _faults.count_execution()
-        if _faults.on("refuse"):
+        if _faults.now("refuse"):
             return self._no("stand-in: Error Code 1: enqueue was told to fail")
         ready = self._workspace is not None and len(self._addresses) == len(self._engine._ports)
         if not (context_is_current() and ready and not self.infer_shapes()):
@@ -150,7 +149,7 @@ class IExecutionContext:
 
         def compute(_):
             try:
-                if _faults.on("sticky"):
+                if _faults.now("sticky"):
                     CUDA.standin_cuda_fail(ctypes.c_long(0), _ILLEGAL_ADDRESS)
                 elif state != self._state:
                     self._no("stand-in: a shape or an address has changed under a captured graph")
@@ -167,10 +166,11 @@ class IExecutionContext:
         if self._workspace:
             ctypes.memset(self._workspace, 0x5A, _WORKSPACE)
         modes = {port.name: mode for port, mode in self._engine._ports}
+        poisoned = _faults.now("nan")
         given = {name: self._array(name) for name, mode in modes.items() if mode == TensorIOMode.INPUT}
         names = [name for name, mode in modes.items() if mode == TensorIOMode.OUTPUT]
         for name, answer in zip(names, self._engine._session.run(names, given), strict=True):
-            if _faults.on("nan"):
+            if poisoned:
                 answer = np.full_like(answer, np.nan if answer.dtype == np.float32 else 0)
             ctypes.memmove(self._addresses[name], np.ascontiguousarray(answer).ctypes.data, answer.nbytes)
 
