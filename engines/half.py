@@ -123,13 +123,13 @@ class _Conversion:
 
 def _between_convolutions(graph: onnx.GraphProto) -> set[int]:
     """Return the index of every convolution, and of every node on a way from one to another."""
-    behind = _reached(graph.node, forward=True)
-    before = _reached(graph.node, forward=False)
+    behind = reached(graph.node, forward=True)
+    before = reached(graph.node, forward=False)
     return {i for i, node in enumerate(graph.node) if node.op_type == CONV or (i in behind and i in before)}
 
 
-def _reached(nodes: Iterable[NodeProto], *, forward: bool) -> set[int]:
-    """Return the nodes that read, directly or not, what a convolution makes; backward: that it reads."""
+def reached(nodes: Iterable[NodeProto], *, forward: bool) -> set[int]:
+    """Return the indices of the nodes that read, directly or not, what a convolution makes; backward: it reads."""
     tensors: set[str] = set()
     found: set[int] = set()
     numbered = list(enumerate(nodes))  # topologically sorted, as ONNX asks

@@ -3,7 +3,8 @@ A network in eight bits: explicit quantisation from tiles of real pictures, for 
 
 TensorRT takes signed, symmetric scales only and runs the rest in the type of the scales, hence on the half network.
 A CPU gets a file of its own: its runtimes lose accuracy on symmetric activations, and read unsigned ones with a zero
-point exactly. Only what convolutions read is quantised; sums, pooling and resizing stay as they were.
+point exactly. Only what convolutions read is quantised; sums, pooling and resizing stay as they were, and so do the
+outermost convolutions: the first see the faint texture that eight bits of a wide range blur, the last decide.
 
 Source: ONNX Runtime documentation, "Quantize ONNX models", static quantisation in QDQ format; NVIDIA TensorRT
 documentation, "Working with Quantized Types", explicit quantisation.
@@ -34,7 +35,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process  # type: 
 
 from edge.errors import BundleError, ConfigurationError
 from engines.contract import OPSET, THRESHOLDS, TILES
-from engines.half import CONV, half_from_network
+from engines.half import CONV, half_from_network, reached
 from engines.quantised import DEQUANTISE, QUANTISERS, Target
 
 TILES_AT_ONCE = 4
@@ -52,7 +53,7 @@ def int8_from_network(network: bytes, tiles: NDArray[np.uint8], *, target: Targe
         tiles: (N, h, w, C) as on the line; their ranges become the scales, and larger values are cut.
         target: tensorrt = signed and symmetric with float16 scales, the rest float16; cpu = activations unsigned with a
             zero point, scales and the rest float32.
-        keep: names of Conv nodes that are left as they are.
+        keep: names of further Conv nodes that are left as they are.
 
     Raises:
         ConfigurationError: *keep* names no convolution of the network, or there are no tiles.
@@ -63,9 +64,10 @@ def int8_from_network(network: bytes, tiles: NDArray[np.uint8], *, target: Targe
     _refuse_unknown(network, keep)
     master = half_from_network(network) if target == "tensorrt" else network
     with TemporaryDirectory() as folder:
-        model = _quantised(master, tiles, target, keep, Path(folder))
+        kept = [*outermost(network), *keep]
+        model = _quantised(master, tiles, target, kept, Path(folder))
     _tidy(model)
-    _release(model.graph, keep)
+    _release(model.graph, kept)
     if target == "tensorrt":
         _lift_scales(model)
     onnx.checker.check_model(model)
@@ -76,6 +78,13 @@ def int8_from_network(network: bytes, tiles: NDArray[np.uint8], *, target: Targe
 def convolutions(network: bytes) -> list[str]:
     """Return the names of the Conv nodes, from input to output: those that ``keep`` may name."""
     return [node.name for node in onnx.load_from_string(network).graph.node if node.op_type == CONV]
+
+
+def outermost(network: bytes) -> list[str]:
+    """Return the names of the Conv nodes before which, or behind which, there is no other: those always kept."""
+    nodes = onnx.load_from_string(network).graph.node
+    inner = reached(nodes, forward=True) & reached(nodes, forward=False)
+    return [node.name for i, node in enumerate(nodes) if node.op_type == CONV and i not in inner]
 
 
 def _refuse_unknown(network: bytes, keep: Sequence[str]) -> None:
