@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast, get_args
 
 from rich.console import Console
-from rich.table import Table
 
 from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError
@@ -23,17 +22,14 @@ _MOST_GPUS = 64
 def list_entries(command: List, console: Console) -> int:
     """Print every entry with what it is for, and whether this machine can use it."""
     cache = EngineCache(command.cache or default_engine_cache())
-    table = Table(title=str(cache.folder), title_justify="left")
-    for heading in ("entry", "bundle", "backend", "precision", "device", "made", "state"):
-        table.add_column(heading, overflow="fold")
     for path, entry in cache.entries():
         if isinstance(entry, Entry):
             target = entry.target
-            what = (entry.bundle, target.backend, target.precision, target.device, entry.made_utc)
-            table.add_row(path.name, *what, useless(entry) or "can be used")
+            made = f"{target.backend} {target.precision}, {entry.bundle}, {target.device}, made {entry.made_utc}"
+            line = f"{made}: {useless(entry) or 'can be used'}"
         else:
-            table.add_row(path.name, "", "", "", "", "", str(entry).removeprefix(f"{path}: "))
-    console.print(table)
+            line = str(entry).removeprefix(f"{path}: ")
+        console.print(f"{path.name}  {line}", highlight=False, soft_wrap=True, markup=False)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``edge-engine``: export, verify, inspect, keygen, sign, list, prune."""
+"""``edge-engine``: export, verify, inspect, keygen, sign, build, list, prune."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from rich.console import Console
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
+from engines.build import build_engines
 from engines.entries import list_entries, prune_entries
 from engines.keys import make_keys, sign_bundle
-from engines.options import Command, Export, Inspect, Keygen, List, Prune, Sign, Verify
+from engines.options import Build, Command, Export, Inspect, Keygen, List, Prune, Sign, Verify
 from engines.verify import inspect_bundle, verify_bundle
 
 
@@ -31,6 +32,8 @@ def _dispatch(command: Command) -> int:
         return make_keys(chosen, console)
     if isinstance(chosen, Sign):
         return sign_bundle(chosen, console)
+    if isinstance(chosen, Build):
+        return build_engines(chosen, console)
     if isinstance(chosen, List):
         return list_entries(chosen, console)
     if isinstance(chosen, Prune):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 from pydantic_settings import CliPositionalArg, CliSubCommand
 
-from edge.inspector.backend import BackendName, Precision
+from edge.inspector.backend import BackendName, BackendSettings, Precision
 from engines.limits import GATE, MAX_COUNT, MIN_AREA_PX, MIN_PEAK, THRESHOLD
 
 _CACHE = "folder of the engine cache, as the station's engine_cache; none = ~/.local/state/edge-inspect/engines"
@@ -54,13 +55,30 @@ class Export(BaseModel, frozen=True):
     scale_tolerance: float = Field(0.1, gt=0, lt=1, description="relative deviation of the scale a station may have")
 
 
-class Verify(BaseModel, frozen=True):
-    """Check that this machine gives PyTorch's answers on a bundle's reference frames; exit code 3 if not."""
+class _OnMachine(BaseModel, frozen=True):
+    """What runs a bundle's networks on this machine."""
 
     bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
     backend: BackendName = Field("openvino", description="what runs the networks")
     precision: Precision = Field("fp32", description="arithmetic inside the networks")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where onnxruntime computes")
+    gpu: int = Field(0, ge=0, le=63, description="number of the GPU")
     threads: int = Field(2, ge=1, le=256, description="CPU threads of one call")
+    cache: Path | None = Field(None, description=_CACHE)
+
+    @property
+    def settings(self) -> BackendSettings:
+        return BackendSettings(
+            name=self.backend, precision=self.precision, threads=self.threads, device=self.device, gpu=self.gpu
+        )
+
+
+class Verify(_OnMachine, frozen=True):
+    """
+    Check that this machine gives PyTorch's answers on a bundle's reference frames; exit code 3 if not.
+
+    With engines that edge-engine build has made, where the backend or the precision needs any.
+    """
 
 
 class Inspect(BaseModel, frozen=True):
@@ -80,6 +98,19 @@ class Sign(BaseModel, frozen=True):
 
     bundle: CliPositionalArg[Path] = Field(description="the bundle's folder")
     key: Path = Field(description="private key, NAME.key of keygen; only its owner may be able to read it")
+
+
+class Build(_OnMachine, frozen=True):
+    """
+    Make the engines of a bundle for this machine, prove that they give PyTorch's verdicts, and keep them in the cache.
+
+    A precision lower than fp32 needs pictures as the line takes them: a folder, a data set, or a station's archive. A
+    third of them calibrates; on the others it is measured how far the precision strays, and by so much every station's
+    limits are tightened. Exit code 3 when the verdicts are not PyTorch's.
+    """
+
+    calibration: Path | None = Field(None, description="pictures for a lower precision: folder, data set or archive")
+    keep: list[str] = Field([], description="int8: leave this layer alone, as the report names it: segmenter:LAYER")
 
 
 class List(BaseModel, frozen=True):
@@ -104,5 +135,6 @@ class Command(BaseModel, frozen=True):
     inspect: CliSubCommand[Inspect]
     keygen: CliSubCommand[Keygen]
     sign: CliSubCommand[Sign]
+    build: CliSubCommand[Build]
     list: CliSubCommand[List]
     prune: CliSubCommand[Prune]

@@ -6,8 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import Bundle, read_bundle
-from edge.inspector.backend import BackendSettings, open_engine
+from edge.inspector.backend import open_engine
+from edge.inspector.cache import EngineCache
+from edge.inspector.engines import engines_for
+from edge.inspector.guard import NO_BAND
 from edge.inspector.parity import TOLERANCES, FrameParity, ParityReport, measure_parity, problems_of
+from edge.settings import default_engine_cache
 from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES, Limit, Manifest
 from engines.options import Inspect, Verify
 
@@ -24,19 +28,24 @@ def verify_bundle(command: Verify, console: Console) -> int:
         0, or 3 when a figure is out of tolerance.
 
     Raises:
-        BundleError: the bundle is altered, or an engine refuses it or answers NaN.
+        BundleError: the bundle is altered, an engine was not built, or it refuses the bundle or answers NaN.
     """
     bundle = read_bundle(command.bundle)
-    settings = BackendSettings(name=command.backend, precision=command.precision, threads=command.threads)
+    settings = command.settings
+    made = engines_for(bundle, settings, EngineCache(command.cache or default_engine_cache()))
     batches = [size for size in PARITY_BATCHES if size <= bundle.manifest.max_tiles]
     with (
-        open_engine(settings, bundle.classifier, TILES, batches) as classifier,
-        open_engine(settings, bundle.segmenter, TILES, batches) as segmenter,
+        open_engine(settings, made.classifier, TILES, batches) as classifier,
+        open_engine(settings, made.segmenter, TILES, batches) as segmenter,
     ):
-        report = measure_parity(bundle, classifier, segmenter)
+        band = NO_BAND if made.proof is None else made.proof.parity.band
+        report = measure_parity(bundle, classifier, segmenter, band)
     problems = [*_lint_findings(bundle), *problems_of(report)]
     console.print(_parity_table(report))
     moved = report.thresholds
+    flips = f"{report.verdict_flips} verdicts flip, {report.fails_open} REJECT -> PASS"
+    banded = f"{report.guarded_flips} and {report.guarded_fails_open} with the guard band"
+    console.print(f"{flips}; {banded}", highlight=False, soft_wrap=True)
     console.print(f"labels follow other thresholds: {moved.followed:.1%} of {moved.pixels_changed} px", highlight=False)
     for problem in problems:
         console.print(f"[red]failed[/red] {problem}", highlight=False)
