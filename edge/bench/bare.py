@@ -10,7 +10,10 @@ from typing_extensions import Self
 from edge.bundle import Bundle, load_reference
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.buckets import bucket_sizes
+from edge.inspector.cache import EngineCache
+from edge.inspector.engines import engines_for
 from edge.records import Verdict
+from edge.settings import default_engine_cache
 from edge.tiles import Canvas, Grid
 from engines.contract import TILES
 
@@ -25,8 +28,9 @@ class BareEngines:
 
     def __init__(self, bundle: Bundle, settings: BackendSettings, tiles: int) -> None:
         batches = bucket_sizes(min(tiles, bundle.manifest.max_tiles))
-        self.classifier = open_engine(settings, bundle.classifier, TILES, batches)
-        self.segmenter = open_engine(settings, bundle.segmenter, TILES, batches)
+        made = engines_for(bundle, settings, EngineCache(default_engine_cache()))
+        self.classifier = open_engine(settings, made.classifier, TILES, batches)
+        self.segmenter = open_engine(settings, made.segmenter, TILES, batches)
         for engine in (self.classifier, self.segmenter):
             _fill(engine, bundle)
             for size in batches:

@@ -50,7 +50,8 @@ def test_missing_bundle_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_wrong_value_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A backend that does not exist is refused with those that do."""
     assert main(["verify", str(tmp_path), "--backend", "magic"]) == 2
-    assert capsys.readouterr().err.startswith("edge-engine: --backend = magic: expected 'openvino', 'onnxruntime' or 'tensorrt'")
+    said = "edge-engine: --backend = magic: expected 'openvino', 'onnxruntime' or 'tensorrt'"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_only_export_imports_torch(tiny_bundle: Path) -> None:
