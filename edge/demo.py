@@ -25,6 +25,7 @@ from edge.board import Board
 from edge.client import Event, Mask
 from edge.commandline import run
 from edge.errors import ConfigurationError
+from edge.inspector.backend import BackendName, Precision
 from edge.records import Outcome, Status, Verdict
 from edge.rig import Rig, bundle_table
 from edge.settings import DEMO_BUNDLE
@@ -44,6 +45,11 @@ class Demo(BaseModel):
     seed: int = Field(2024, ge=0, description="another seed is another strip; the networks were trained on seed 1")
     defect_share: float = Field(0.1, ge=0, le=1, description="share of frames with a defect")
     bundle: Path = Field(DEMO_BUNDLE, description="the bundle to inspect with")
+    backend: BackendName = Field("openvino", description="what runs the networks")
+    precision: Precision = Field("fp32", description="arithmetic inside the networks")
+    engine_cache: Path | None = Field(
+        None, description="where edge-engine build has put the engines; none = its default"
+    )
 
 
 @dataclass
@@ -105,6 +111,8 @@ def _settings(command: Demo) -> dict[str, object]:
     return {
         "station": "demo",
         "budget_ms": 500,
+        "backend": {"name": command.backend, "precision": command.precision},
+        "engine_cache": None if command.engine_cache is None else command.engine_cache.absolute(),
         "picture_rate_hz": 4,
         "bundle": bundle_table(command.bundle),
         "cameras": [{"name": "strip", "source": source, "slots": 16}],

@@ -244,9 +244,9 @@ def _lines(proof: _Proof) -> list[str]:
     parity = proof.parity
     iou = "no marks to compare" if parity.iou is None else f"IoU {parity.iou:.4f}"
     lines = [
-        f"parity: {len(parity.frames)} reference frames, {iou}, score deviation {parity.score_deviation:.1e}, "
-        f"verdict flips {parity.verdict_flips}, REJECT -> PASS {parity.fails_open}; with the guard band "
-        f"{parity.guarded_flips} and {parity.guarded_fails_open}"
+        f"{parity.backend} {parity.precision}: {len(parity.frames)} reference frames, {iou}, score deviation "
+        f"{parity.score_deviation:.1e}, verdict flips {parity.verdict_flips}, REJECT -> PASS {parity.fails_open}; with "
+        f"the guard band {parity.guarded_flips} and {parity.guarded_fails_open}"
     ]
     if proof.guard is not None:
         lines.append(f"guard band: {_in_words(proof.guard)}")
