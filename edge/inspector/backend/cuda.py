@@ -1,9 +1,9 @@
 """
 An NVIDIA GPU as engines use it: its primary context, one stream, memory on both sides, events and graphs.
 
-The one file that imports pycuda. pycuda owns contexts, memory, streams and events; it has no graphs, so that those are
-called in the driver's library itself. Never ``pycuda.autoinit`` or ``make_context``: TensorRT and ONNX Runtime work in
-the primary context, and a second one makes handles invalid between them.
+The one file that imports pycuda, which owns contexts, memory, streams and events; what it lacks is in libcuda.py.
+Never ``pycuda.autoinit`` or ``make_context``: TensorRT and ONNX Runtime work in the primary context, and a second one
+makes handles invalid between them.
 
 Every method of a Gpu, and of what belongs to it, needs ``with gpu.current()`` around it, in whichever thread: it makes
 the context current, and turns what CUDA says into this product's errors.
@@ -14,7 +14,6 @@ Sources: CUDA Driver API reference, "Primary Context Management", "Stream Manage
 
 from __future__ import annotations
 
-import ctypes
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -40,12 +39,10 @@ except ImportError as error:
     raise ConfigurationError(
         f"pycuda is not installed ({error}); install 'edge-inspect[nvidia]' or choose backend 'openvino'"
     ) from error
+from edge.inspector.backend import libcuda
 
-_LIBCUDA = ctypes.CDLL("libcuda.so.1")
 _PROC = Path("/proc/driver/nvidia/version")
 _NON_BLOCKING = 1
-# As trtexec does: what this thread may not do while it captures is refused; other threads go on with their streams.
-_CAPTURE_THREAD_LOCAL = 1
 _NANS = 0xFFFFFFFF
 
 
@@ -130,6 +127,7 @@ class Gpu:
         self.number = gpu
         self.users = 0
         self.lost = ""
+        self._valid = True
         with _asking():
             self._context = cuda.Device(gpu).retain_primary_context()
         with self.current():
@@ -151,10 +149,12 @@ class Gpu:
         try:
             self._context.push()
         except cuda.Error as error:
-            raise self._losing(error) from error
+            lost = self._losing(error)
+            self._invalidate()
+            raise lost from error
         try:
             yield
-        except cuda.Error as error:
+        except (cuda.Error, libcuda.Refused) as error:
             raise self._judged(error) from error
         finally:
             self._pop()
@@ -166,9 +166,9 @@ class Gpu:
         Raises:
             DeviceLost: it has.
         """
-        code = _LIBCUDA.cuCtxSynchronize()
-        if not _passes(code):
-            raise self._losing(_name_of(code))
+        fault = libcuda.fault_of_context()
+        if fault:
+            raise self._losing(fault)
 
     def synchronize(self) -> None:
         """Wait until everything on the stream has been done; only then outputs may be read."""
@@ -203,7 +203,7 @@ class Gpu:
 
     # ---- graphs
 
-    def captured(self, work: Callable[[], None]) -> Graph:
+    def captured(self, work: Callable[[], None]) -> libcuda.Graph:
         """
         Record what *work* enqueues, without carrying it out.
 
@@ -213,21 +213,7 @@ class Gpu:
         Raises:
             InferenceFailed: something of it cannot be captured.
         """
-        handle, stream = ctypes.c_void_p(), ctypes.c_void_p(self.stream_handle)
-        _call("cuStreamBeginCapture_v2", stream, ctypes.c_int(_CAPTURE_THREAD_LOCAL))
-        try:
-            work()
-        except BaseException:
-            # The stream must not stay in capture; why it is given up is already on its way.
-            _LIBCUDA.cuStreamEndCapture(stream, ctypes.byref(handle))
-            if handle.value is not None:
-                _LIBCUDA.cuGraphDestroy(handle)
-            raise
-        _call("cuStreamEndCapture", stream, ctypes.byref(handle))
-        try:
-            return Graph(handle, stream)
-        finally:
-            _call("cuGraphDestroy", handle)
+        return libcuda.captured(self.stream_handle, work)
 
     # ---- the end
 
@@ -247,19 +233,30 @@ class Gpu:
         # pycuda's detach() of a context that is not on its stack pushes it and leaves it there, and in another thread
         # than the one that opened it does nothing. So: onto its stack, off the driver's, released.
         self._context.push()
-        _call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
+        libcuda.forget_current_context()
         self._context.detach()
 
     def _pop(self) -> None:
-        try:
-            cuda.Context.pop()
-        except cuda.Error as error:
-            # pycuda keeps what it could not pop, and aborts the process for it at the thread's end. What is invalid it
-            # drops as soon as it looks for the current one.
-            self._losing(error)
-            if cuda.Context.get_current() is not None:
-                self._context.detach()
-                cuda.Context.get_current()
+        if not self.lost:
+            try:
+                cuda.Context.pop()
+                return
+            except cuda.Error as error:
+                self._losing(error)
+        self._invalidate()
+        libcuda.forget_current_context()
+
+    def _invalidate(self) -> None:
+        """
+        Tell pycuda that a lost context is gone.
+
+        Otherwise it aborts the process: when memory of the context is freed and a call fails, or when a thread ends
+        that could not pop it.
+        """
+        if self._valid:
+            self._valid = False
+            self._context.detach()
+        cuda.Context.get_current()  # drops what is not valid from this thread's stack
 
     def _judged(self, error: Exception) -> Exception:
         if isinstance(error, cuda.MemoryError):
@@ -267,7 +264,7 @@ class Gpu:
                 f"GPU {self.number} ({self.facts.name}, {self.facts.memory_mib} MiB): {error}; end what else uses it "
                 "(nvidia-smi lists it), or lower max_tiles"
             )
-        if _passes(_LIBCUDA.cuCtxSynchronize()):
+        if not libcuda.fault_of_context():
             return InferenceFailed(f"GPU {self.number}: {error}")
         return self._losing(error)
 
@@ -367,36 +364,3 @@ class Tensor:
             self._device.free()
         self._allocation.free()
         del self.host
-
-
-class Graph:
-    """Work that was captured, to be launched as one."""
-
-    def __init__(self, graph: ctypes.c_void_p, stream: ctypes.c_void_p) -> None:
-        self._executable, self._stream = ctypes.c_void_p(), stream
-        _call("cuGraphInstantiateWithFlags", ctypes.byref(self._executable), graph, ctypes.c_ulonglong(0))
-
-    def launch(self) -> None:
-        """Enqueue it on the stream it was captured from."""
-        _call("cuGraphLaunch", self._executable, self._stream)
-
-    def free(self) -> None:
-        _call("cuGraphExecDestroy", self._executable)
-
-
-def _call(name: str, *arguments: Any) -> None:
-    """Call the driver's library; refusals are raised as pycuda raises them, so that they are judged alike."""
-    code = getattr(_LIBCUDA, name)(*arguments)
-    if code:
-        raise cuda.LogicError(f"{name} failed: {_name_of(code)}")
-
-
-def _passes(code: int) -> bool:
-    """Tell whether what waiting for the GPU returned leaves it usable: no error, or a capture that is going on."""
-    return code == 0 or 900 <= code < 910
-
-
-def _name_of(code: int) -> str:
-    name = ctypes.c_char_p()
-    _LIBCUDA.cuGetErrorName(code, ctypes.byref(name))
-    return f"{(name.value or b'unknown').decode()} ({code})"

@@ -135,10 +135,12 @@ class OnnxRuntimeCudaEngine:
         if not self._bindings:
             return
         self._bindings.clear()
-        if not self._gpu.lost:
-            with self._gpu.current():
-                self._held.close()
-        self._gpu.close()
+        try:
+            if not self._gpu.lost:
+                with self._gpu.current():
+                    self._held.close()
+        finally:
+            self._gpu.close()
 
     def __enter__(self) -> Self:
         return self

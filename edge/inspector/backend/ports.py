@@ -115,7 +115,7 @@ class Ports:
         """Write bytes at random and a half into floats, and what no network answers over the outputs."""
         rng = np.random.default_rng(seed)
         for host in self.inputs.values():
-            host[...] = rng.integers(0, 256, host.shape) if host.dtype == np.uint8 else 0.5
+            host[...] = rng.integers(0, 256, host.shape, np.uint8) if host.dtype == np.uint8 else 0.5
         for tensor in self._outputs:
             tensor.host.view(np.uint8)[...] = _NO_ANSWER
             tensor.upload(len(tensor.host))

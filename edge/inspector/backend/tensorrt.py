@@ -27,7 +27,8 @@ from typing_extensions import Self
 
 from edge.errors import BundleError, ConfigurationError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine, batch_for
-from edge.inspector.backend.cuda import Gpu, Graph, open_gpu
+from edge.inspector.backend.cuda import Gpu, open_gpu
+from edge.inspector.backend.libcuda import Graph
 from edge.inspector.backend.ports import Ports, Shapes
 
 T = TypeVar("T")
@@ -195,12 +196,13 @@ class TensorRtEngine:
     def close(self) -> None:
         if not self._buckets:
             return
-        if self._gpu.lost:
+        try:
+            if not self._gpu.lost:
+                with self._gpu.current():
+                    self._held.close()
+        finally:
             self._buckets.clear()
-        else:
-            with self._gpu.current():
-                self._held.close()
-        self._gpu.close()
+            self._gpu.close()
 
     def __enter__(self) -> Self:
         return self

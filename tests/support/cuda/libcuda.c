@@ -246,7 +246,14 @@ int cuStreamCreate(void **stream, unsigned flags) {
     count(STREAMS, 1);
     return OK;
 }
-int cuStreamDestroy_v2(void *stream) { CONTEXT_GATE; run(stream); free(stream); count(STREAMS, -1); return OK; }
+// What nobody has waited for is dropped: its memory may be gone already.
+int cuStreamDestroy_v2(Stream *stream) {
+    CONTEXT_GATE;
+    for (Node *node = stream->waiting, *next; node; node = next) { next = node->next; free(node); }
+    free(stream);
+    count(STREAMS, -1);
+    return OK;
+}
 int cuStreamSynchronize(void *stream) { CONTEXT_GATE; return wait_for(of(stream)); }
 int cuStreamQuery(void *stream) { CONTEXT_GATE; return of(stream)->waiting ? NOT_READY : OK; }
 // Of the whole context this thread only knows the default stream; enough to be told of an error.

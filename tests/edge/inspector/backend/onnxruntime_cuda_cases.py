@@ -8,6 +8,7 @@ In the place of the provider stands ONNX Runtime on the CPU; it waits for the st
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,7 @@ def _provider(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def engine() -> Iterator[OnnxRuntimeCudaEngine]:
     """The adding network; what it leaves allocated fails the test."""
+    gc.collect()  # What a test leaves of a lost GPU goes when it likes.
     before = live()
     opened = OnnxRuntimeCudaEngine(ON_CUDA, adding_network(), "rows", BATCHES)
     yield opened

@@ -6,6 +6,7 @@ The variable BUNDLE names the tiny bundle.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,7 @@ def plan_of(network: bytes, batched_input: str = "rows", batches: Sequence[int] 
 @pytest.fixture(params=[True, False], ids=["graphs", "plain"])
 def engine(request: pytest.FixtureRequest) -> Iterator[TensorRtEngine]:
     """The adding network, with CUDA graphs and without; what it leaves allocated fails the test."""
+    gc.collect()  # What a test leaves of a lost GPU goes when it likes.
     before = live()
     opened = TensorRtEngine(ON_TENSORRT, plan_of(adding_network()), "rows", BATCHES, graphs=request.param)
     assert opened.graphed == (BATCHES if request.param else ())
@@ -103,11 +105,36 @@ def test_stages_are_timed(engine: TensorRtEngine) -> None:
     assert took_ms["compute"] > 0
 
 
+def test_call_allocates_nothing(engine: TensorRtEngine) -> None:
+    """Neither memory nor events nor graphs: a line runs for months."""
+    before = live()
+    for _ in range(200):
+        add(engine, 1, 2, 3)
+    engine.stages_ms(2)
+    assert live() == before
+
+
+def test_engine_that_is_lost_while_it_closes_is_left() -> None:
+    """Closing says so; closing again asks nothing."""
+    engine = TensorRtEngine(ON_TENSORRT, plan_of(adding_network()), "rows", BATCHES)
+    with failing(1), pytest.raises(DeviceLost):
+        engine.close()
+    engine.close()
+    with pytest.raises(InferenceFailed, match="closed"):
+        engine.run(1)
+
+
+def test_other_engine_goes_on_when_one_closes(engine: TensorRtEngine) -> None:
+    """Both networks share stream and context, and the last that closes frees them."""
+    TensorRtEngine(ON_TENSORRT, plan_of(adding_network()), "rows", BATCHES).close()
+    assert add(engine, 2) == [4.0]
+
+
 def test_integrated_gpu_copies_nothing() -> None:
     """On a Jetson the engine reads what the host wrote, and only the workspace is the GPU's own."""
-    plan = plan_of(adding_network())
+    plan, before = plan_of(adding_network()), live().get("device memory", 0)
     with integrated(), TensorRtEngine(ON_TENSORRT, plan, "rows", BATCHES) as engine:
-        assert live()["device memory"] == 1
+        assert live()["device memory"] == before + 1
         assert engine.graphed == BATCHES
         assert add(engine, 1, 2, 3) == [1 + 7, 2 + 7, 3 + 7]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigurationError
+from tests.support import made
 from tests.support.cuda.build import environment
 from tests.support.cuda.inside import cases, run_inside
 
@@ -46,3 +47,13 @@ def test_missing_driver_is_said(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
     assert said.stdout.startswith("no NVIDIA driver on this machine")
     assert said.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(("ci", "ends"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_missing_tool_is_said(ci: str, ends: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests need and is not there fails them in CI, and skips them on a desk; the text names it."""
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(made.Unavailable) as missing:
+        made.run("no-such-compiler")
+    with pytest.raises(ends, match="no-such-compiler is not installed"):
+        made.give_up(missing.value, "a stand-in")
