@@ -19,19 +19,19 @@ class Delivered:
     live: bool
     """As it was published, in the station's present epoch; False = given again by the journal."""
     offset: Offset | None
-    """How the station's monotonic clock differs from ours; None = not known."""
+    """How the station's monotonic clock differs from ours; None = not known, or of another start of its machine."""
     clock: Clock = SYSTEM_CLOCK
 
     @property
     def age_us(self) -> int | None:
-        """Time since the trigger [us]; None for a replayed one, whose times may be of another boot, or if unknown."""
-        if not self.live or self.offset is None:
+        """Time since the trigger [us]; None when it is not known, as of a verdict from before the machine's start."""
+        if self.offset is None:
             return None
         return self.clock.now_us() + self.offset.offset_us - self.verdict.trigger_us
 
     @property
     def remaining_us(self) -> int | None:
-        """Time to the deadline, if the clocks differ as badly as they may [us]; None where the age is."""
+        """Time to the deadline, if the clocks differ as badly as they may [us]; None if unknown or replayed."""
         if not self.live or self.offset is None:
             return None
         return self.verdict.deadline_us - self._latest_us(self.offset)

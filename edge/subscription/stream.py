@@ -20,7 +20,7 @@ import zmq
 from typing_extensions import Self
 
 from edge.clock import SYSTEM_CLOCK, Clock
-from edge.control import new_id
+from edge.control import Offset, new_id
 from edge.errors import ConfigurationError, NameTaken, RequestRefused
 from edge.records import Status, Verdict
 from edge.requests import LONGEST_PAGE, Ack, Acknowledged, Attached, Refusal, Refused, Replay, Replayed
@@ -42,6 +42,8 @@ _SILENCE_US = 3_000_000
 _REPLAY_AGAIN_US = 100_000
 _REFUSED_AGAIN_US = 500_000
 _TICK_MS = 50
+# Two starts of a machine are further apart; what the wall clock is corrected by in a run seldom is.
+_SAME_START_US = 1_000_000
 # The station will do it later.
 _FOR_NOW = {Refusal.NOT_JOURNALED, Refusal.NOT_READY, Refusal.BUSY, Refusal.STOPPING}
 
@@ -318,7 +320,19 @@ class Subscription:
         if held is not None and heard and held.epoch == self._epochs.present:
             self._held = None
             return Delivered(held, number, True, self._inquiry.offset(), self._clock)
-        return Delivered(given, number, False, None, self._clock)
+        return Delivered(given, number, False, self._offset_of(given), self._clock)
+
+    def _offset_of(self, given: Verdict) -> Offset | None:
+        """
+        Return the clock's offset, if it holds for a replayed verdict: if its machine has not been started anew since.
+
+        By the wall clock: when the monotonic one was zero differs between two starts. It is only shown, nobody acts by
+        it, so that a wall clock that was set in between costs the age and nothing else.
+        """
+        if self.status is None:
+            return None
+        apart_us = (given.utc_us - given.published_us) - (self.status.utc_us - self.status.sent_us)
+        return self._inquiry.offset() if abs(apart_us) <= _SAME_START_US else None
 
     def _end_page(self, sequence: Sequence, answer: Replayed) -> None:
         self._page.drop()

@@ -23,6 +23,8 @@ from tests.support.station import FakeClock
 
 PATIENCE_S = 20.0
 BUDGET_US = 60_000_000
+START_UTC_US = 1_700_000_000_000_000
+"""When its machine was started."""
 
 
 class ListJournal:
@@ -201,7 +203,8 @@ class StandIn:
         self._part += 1
         now_us = SYSTEM_CLOCK.now_us() + self.clock_ahead_us
         values = {"part": self._part, "trigger_us": now_us - 5000, "deadline_us": now_us + BUDGET_US}
-        values |= {"published_us": now_us, "outcome": Outcome.PASS, "journaled": journaled}
+        values |= {"published_us": now_us, "utc_us": START_UTC_US + now_us, "outcome": Outcome.PASS}
+        values |= {"journaled": journaled}
         given = verdict(self._seq, epoch=self.journal.epoch, **(values | changes))
         self._waiting.append(given)
         if journaled:
@@ -216,7 +219,9 @@ class StandIn:
         del self._waiting[:n]
 
     def _beat(self) -> None:
-        beat = status(self._seq, epoch=self.journal.epoch, journaled_seq=self.journal.durable_seq)
+        sent_us = SYSTEM_CLOCK.now_us() + self.clock_ahead_us
+        times = {"sent_us": sent_us, "utc_us": START_UTC_US + sent_us}
+        beat = status(self._seq, epoch=self.journal.epoch, journaled_seq=self.journal.durable_seq, **times)
         self._results.send_multipart(frames_from_message(beat))
 
     def _answer(self, frames: Sequence[bytes]) -> None:

@@ -41,11 +41,11 @@ def test_time_runs_out_in_the_consumers_hands() -> None:
     assert not one.actuate
 
 
-@pytest.mark.parametrize("changes", [{"live": False}, {"offset": None}])
-def test_what_is_replayed_or_of_unknown_age_moves_nothing(changes: dict[str, Any]) -> None:
-    """Its age is None, never a guess."""
+@pytest.mark.parametrize(("changes", "age_us"), [({"live": False}, 5_000), ({"offset": None}, None)])
+def test_what_is_replayed_or_of_unknown_age_moves_nothing(changes: dict[str, Any], age_us: int | None) -> None:
+    """Its age is known or None, never a guess; no time remains to act by it."""
     one = delivered(FakeClock(), **changes)
-    assert one.age_us is None
+    assert one.age_us == age_us
     assert one.remaining_us is None
     assert not one.actuate
 

@@ -13,7 +13,7 @@ from edge.errors import ConfigurationError, NameTaken, RequestRefused, WireError
 from edge.requests import Ack, Attach, Refusal, Replay
 from edge.subscription import Delivered, Missed, Subscription
 from tests.support.records import verdict
-from tests.support.standin import PATIENCE_S, StandIn, attach_as_another
+from tests.support.standin import PATIENCE_S, START_UTC_US, StandIn, attach_as_another
 from tests.support.station import FakeClock
 
 
@@ -520,6 +520,20 @@ def test_the_age_is_told_by_the_stations_clock(station: StandIn, subscribe: Call
     assert one.age_us is not None
     assert 5_000 <= one.age_us < PATIENCE_S * 1e6
     assert one.actuate
+
+
+def test_the_age_of_what_is_replayed_is_told_within_one_start_of_the_machine(
+    station: StandIn, subscribe: Callable[..., Subscription]
+) -> None:
+    """A verdict of before the machine's last start has no age, though its epoch went on; no machine acts by either."""
+    station.clock_ahead_us = -3_600_000_000
+    station.publish(1, utc_us=START_UTC_US - 86_400_000_000)
+    station.publish(1)
+    before, since = given(subscribe(origin="oldest"), 2)
+    assert before.age_us is None
+    assert since.age_us is not None
+    assert 5_000 <= since.age_us < PATIENCE_S * 1e6
+    assert not any(one.live or one.actuate for one in (before, since))
 
 
 @pytest.mark.parametrize("endpoints", [("nonsense", "ipc://x"), ("ipc://x", "nonsense")])
