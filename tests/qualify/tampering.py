@@ -1,5 +1,5 @@
 """
-Bundles that were changed, mixed, swapped or taken from yesterday: every one must be refused, in one line.
+Bundles and engines that were changed, mixed, swapped or taken from yesterday: each must be refused, in one line.
 
 The demo bundle is signed anew with a key of this run; each try changes one thing, reads the bundle as a station does,
 and puts the change right again. Seeded: the same tries each time.
@@ -19,14 +19,18 @@ from typing import Any
 
 from edge.bundle import Bundle, Trust, read_bundle, read_trusted_bundle
 from edge.errors import EdgeError
+from edge.inspector.backend import BackendSettings, open_engine
+from edge.inspector.cache import CLASSIFIER, PARITY_PAGE, SEGMENTER, EngineCache, target_of
+from edge.inspector.engines import entry_of
 from edge.inspector.equipment import refuse_other_bundle
+from edge.inspector.parity import check_parity
 from edge.settings import DEMO_BUNDLE
 from edge.wire import sha256
-from engines.contract import MANIFEST_NAME, SIGNATURE_NAME
+from engines.contract import MANIFEST_NAME, SIGNATURE_NAME, TILES
 from tests.qualify.report import table
 from tests.support.signing import Signer, change_manifest
 
-TITLE = "changed, mixed, swapped and old bundles: how many are refused"
+TITLE = "changed, mixed, swapped and old bundles, and changed engines: how many are refused"
 
 _SEED = 20261130
 _BYTES = 1000
@@ -104,8 +108,16 @@ def run(out: Path, scale: float) -> dict[str, Any]:
 
 
 def further_quarries(folder: Path) -> list[Quarry]:
-    """Return what else is vouched for, each good as it lies in *folder*."""
-    return []
+    """Return what else is vouched for, each good as it lies in *folder*: an entry of the engine cache."""
+    bundle, settings = read_bundle(DEMO_BUNDLE), BackendSettings()
+    cache, target = EngineCache(folder / "engines"), target_of(bundle, settings)
+    with (
+        open_engine(settings, bundle.classifier, TILES, (4,)) as classifier,
+        open_engine(settings, bundle.segmenter, TILES, (4,)) as segmenter,
+    ):
+        entry = entry_of(bundle, target, check_parity(bundle, classifier, segmenter), "tampering")
+    files = {CLASSIFIER: bundle.classifier, SEGMENTER: bundle.segmenter, PARITY_PAGE: b"<html>"}
+    return [Quarry("engine cache", cache.write(entry, files), lambda at: cache.read(target))]
 
 
 # ---- on anything that is vouched for --------------------------------------------------------------------------------
