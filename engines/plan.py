@@ -108,11 +108,13 @@ def _built(
     _parse(device, log, trt.OnnxParser(definition, log), network)
     config = _config(builder, progress)
     config.add_optimization_profile(_profile(builder, definition, *rows))
-    _set_timing_cache(config, timing_cache)
+    started_with = _timing_cache(config, timing_cache)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
         raise refusal(device, log, "no engine could be built of the network", "the build log says more")
-    return bytes(memoryview(plan)), bytes(memoryview(config.get_timing_cache().serialize()))
+    measured = bytes(memoryview(config.get_timing_cache().serialize()))
+    del started_with  # That config keeps it alive is said nowhere.
+    return bytes(memoryview(plan)), measured
 
 
 def _flags() -> int:
@@ -159,10 +161,13 @@ def _profile(
     return profile
 
 
-def _set_timing_cache(config: trt.IBuilderConfig, content: bytes) -> None:
+def _timing_cache(config: trt.IBuilderConfig, content: bytes) -> trt.ITimingCache:
     """Begin with an earlier build's; with an empty one, if TensorRT does not take it."""
-    if not content or not config.set_timing_cache(config.create_timing_cache(content), False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
+    cache = config.create_timing_cache(content)
+    if cache is None or not config.set_timing_cache(cache, False):
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    return cache
 
 
 def _layers(device: Gpu, log: Log, plan: bytes) -> str:

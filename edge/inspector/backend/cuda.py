@@ -232,7 +232,10 @@ class Gpu:
             del self._stream
         # pycuda's detach() of a context that is not on its stack pushes it and leaves it there, and in another thread
         # than the one that opened it does nothing. So: onto its stack, off the driver's, released.
-        self._context.push()
+        try:
+            self._context.push()
+        except cuda.Error as error:
+            raise self._losing(error) from error
         libcuda.forget_current_context()
         self._context.detach()
 

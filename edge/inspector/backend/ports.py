@@ -97,8 +97,10 @@ class Ports:
         Take rows of the batched input of *source*, on the GPU; see Engine.gather().
 
         Returns:
-            False: other stream, other rows, or none that *source* has read.
+            False: other stream, other rows, or none that *source* has read; it is closed.
         """
+        if not source.inputs:
+            return False
         mine, others = self._tensors[self._batched_input], source._tensors[source._batched_input]
         same = self._gpu is source._gpu and mine.host.dtype == others.host.dtype
         if not same or mine.host.shape[1:] != others.host.shape[1:] or not 0 < len(rows) <= len(mine.host):

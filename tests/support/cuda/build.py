@@ -51,7 +51,8 @@ def environment() -> dict[str, str]:
 def _make_pycuda(folder: Path) -> None:
     work = folder.parent
     pip("install", "--no-deps", "--target", str(work / "headers"), *HEADERS)
-    pip("install", "--target", str(work / "tools"), "setuptools", "wheel")
+    pinned = ("--constraint", str(REPOSITORY / "constraints.txt"))
+    pip("install", *pinned, "--target", str(work / "tools"), "setuptools", "wheel")
     tools = {"PYTHONPATH": str(work / "tools"), "LDFLAGS": _LDFLAGS}
     unbuilt = ("--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--dest", str(work), PYCUDA)
     pip("download", *unbuilt, variables=tools)

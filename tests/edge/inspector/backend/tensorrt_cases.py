@@ -177,6 +177,13 @@ def test_rows_of_the_cpu_are_not_taken(engine: TensorRtEngine) -> None:
         assert not engine.gather(source, [0])
 
 
+def test_rows_of_a_closed_engine_are_not_taken(engine: TensorRtEngine) -> None:
+    """Their memory is freed."""
+    with TensorRtEngine(ON_TENSORRT, plan_of(adding_network()), "rows", BATCHES) as source:
+        add(source, 1)
+    assert not engine.gather(source, [0])
+
+
 def test_another_number_of_rows_than_gathered_is_refused(engine: TensorRtEngine) -> None:
     """Rows that were not gathered would be old ones."""
     with TensorRtEngine(ON_TENSORRT, plan_of(adding_network()), "rows", BATCHES) as source:
