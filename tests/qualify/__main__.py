@@ -48,12 +48,14 @@ SECTIONS: dict[str, Section] = {
     "subscribers": Section(minutes=4),
     "fuzz": Section(minutes=8),
     "tampering": Section(minutes=0.5),
+    "starts": Section(minutes=2, usual=False),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
     "folds": Section(minutes=70, usual=False),
     "transfer": Section(minutes=25, usual=False),
     "pitting": Section(minutes=15, usual=False),
     "cost": Section(minutes=5, usual=False),
+    "precision": Section(minutes=25, usual=False),
 }
 
 
