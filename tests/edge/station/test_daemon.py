@@ -109,6 +109,19 @@ def test_a_killed_inspector_costs_no_part_its_verdict(tiny_bundle: Path) -> None
     assert _of(Status, seen)[-1].inspector == 2
 
 
+@pytest.mark.parametrize(("overload", "reasons"), [("every", set()), ("latest", {Reason.OVERLOAD})])
+def test_frames_that_come_too_fast_have_one_verdict_each(
+    tiny_bundle: Path, overload: str, reasons: set[Reason]
+) -> None:
+    """A source that can be held loses nothing under every; under latest whatever is skipped says so."""
+    settings = _settings(tiny_bundle, _strip(200, rate_hz=1000.0))
+    settings["cameras"][0] |= {"slots": 3, "overload": overload}
+    with Rig(settings) as rig:
+        verdicts = _of(Verdict, list(rig.events(PATIENCE_S)))
+    assert sorted(v.views[0].frame for v in verdicts) == list(range(1, 201))
+    assert {v.reason for v in verdicts} <= {None, *reasons}
+
+
 def test_a_hung_inspector_is_late_then_replaced(tiny_bundle: Path) -> None:
     """A stopped child (SIGSTOP) cannot delay the deadline, and is replaced after hang_s."""
     settings = _settings(tiny_bundle, _strip(rate_hz=20.0), budget_ms=300, hang_s=1.5)
