@@ -51,7 +51,7 @@ SECTIONS: dict[str, Section] = {
     "starts": Section(minutes=2, usual=False),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
-    "folds": Section(minutes=70, usual=False),
+    "folds": Section(minutes=50, usual=False),
     "transfer": Section(minutes=25, usual=False),
     "pitting": Section(minutes=15, usual=False),
     "cost": Section(minutes=5, usual=False),
