@@ -1,8 +1,13 @@
-"""Which layers a lower precision moved most: for the report when parity fails, and for whoever chooses what to keep."""
+"""
+Which layers a lower precision moved most, and which cost most: for the report when parity fails, and for ``--keep``.
+
+The two are not the same. Deviations add up from layer to layer, so that deep layers move most whatever is the cause;
+what to keep is told by quantising one layer at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -12,6 +17,7 @@ from onnx import TensorProto, helper
 from edge.inspector.backend import BackendSettings, open_engine
 from engines.contract import THRESHOLDS, TILES
 from engines.half import CONV
+from engines.quantised import DEQUANTISE
 
 TILES_AT_ONCE = 4
 MOST_NAMED = 8
@@ -40,18 +46,69 @@ def moved_layers(
     """
     outputs, others = _conv_outputs(reference), _conv_outputs(other)
     names = [name for name in outputs if name in others]
-    moved, whole = np.zeros((2, len(names)))
-    pairs = zip(
-        _tensors(reference, [outputs[name] for name in names], tiles),
-        _tensors(other, [others[name] for name in names], tiles),
-        strict=True,
-    )
-    for expected, found in pairs:
-        for i, (values, others_values) in enumerate(zip(expected, found, strict=True)):
-            moved[i] += np.square(others_values - values, dtype=np.float64).sum()
+    expected = _tensors(reference, [outputs[name] for name in names], tiles)
+    found = _tensors(other, [others[name] for name in names], tiles)
+    moved = zip(names, _relative(expected, found, len(names)), strict=True)
+    return sorted(moved, key=lambda layer: -layer[1])[:most]
+
+
+def costly_layers(
+    reference: bytes, quantised: bytes, tiles: NDArray[np.uint8], most: int = MOST_NAMED
+) -> list[tuple[str, float]]:
+    """
+    Quantise one layer at a time, and compare what the last convolution makes: the logits, or near them.
+
+    Args:
+        reference: the network in float32.
+        quantised: the same network, from engines.quantise; of another precision nothing is returned.
+        tiles: (N, h, w, C) as on the line; each layer costs one pass over them.
+        most: so many are returned.
+
+    Returns:
+        (name of the Conv node, relative deviation of the last one's output), the worst first: those to keep.
+
+    Raises:
+        BundleError: ONNX Runtime refuses one of the networks.
+        ConfigurationError: ONNX Runtime is not installed.
+    """
+    names, (last, logits) = _quantised_convolutions(quantised), list(_conv_outputs(reference).items())[-1]
+    expected = [[values.copy() for values in some] for some in _tensors(reference, [logits], tiles)]
+    costs = []
+    for name in names:
+        alone = _released(quantised, set(names) - {name})
+        found = _tensors(alone, [_conv_outputs(alone)[last]], tiles)
+        costs += [(name, deviation) for deviation in _relative(expected, found, 1)]
+    return sorted(costs, key=lambda cost: -cost[1])[:most]
+
+
+def _relative(
+    expected: Iterable[Sequence[NDArray[np.float32]]], found: Iterable[Sequence[NDArray[np.float32]]], count: int
+) -> list[float]:
+    """Return for each of *count* tensors the root of the mean square of the difference over that of *expected*."""
+    moved, whole = np.zeros((2, count))
+    for some, others in zip(expected, found, strict=True):
+        for i, (values, theirs) in enumerate(zip(some, others, strict=True)):
+            moved[i] += np.square(theirs - values, dtype=np.float64).sum()
             whole[i] += np.square(values, dtype=np.float64).sum()
-    deviations = np.sqrt(moved / np.maximum(whole, np.finfo(np.float64).tiny))
-    return [(names[i], float(deviations[i])) for i in np.argsort(-deviations, kind="stable")[:most]]
+    return [float(share) for share in np.sqrt(moved / np.maximum(whole, np.finfo(np.float64).tiny))]
+
+
+def _quantised_convolutions(network: bytes) -> list[str]:
+    graph = onnx.load_from_string(network).graph
+    dequantised = {node.output[0] for node in graph.node if node.op_type == DEQUANTISE}
+    return [node.name for node in graph.node if node.op_type == CONV and node.input[0] in dequantised]
+
+
+def _released(network: bytes, names: set[str]) -> bytes:
+    """Return the network in which the named convolutions read their tensors unquantised; weights stay as they are."""
+    model = onnx.load_from_string(network)
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.name in names:
+            node.input[0] = makers[makers[node.input[0]].input[0]].input[0]
+    released: bytes = model.SerializeToString()
+    return released
 
 
 def _conv_outputs(network: bytes) -> dict[str, str]:

@@ -18,7 +18,7 @@ from edge.inspector.backend import BackendSettings, open_engine
 from engines.contract import CLASSIFIER_NAME, CONFIDENCE, LABELS, SCORES, SEGMENTER_NAME, THRESHOLDS, TILES
 from engines.half import half_from_network
 from engines.lint import classifier_signature, lint, segmenter_signature
-from engines.moved import moved_layers
+from engines.moved import costly_layers, moved_layers
 from engines.quantise import SMALLEST_SCALE, convolutions, int8_from_network, outermost
 from engines.quantised import Target
 from tests.support.bundles import TILE, picture
@@ -264,3 +264,23 @@ def test_moved_layers_are_named_worst_first(quantised: Callable[[str, Target], b
     assert 1e-3 < moved["tensorrt"][0][1] < 0.5
     assert 0 < half[0][1] < 5e-3
     assert moved_layers(network, network, seen, most=1)[0][1] == 0.0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_costly_layers_are_told_one_at_a_time(
+    quantised: Callable[[str, Target], bytes], target: Target, tiny_bundle: Path
+) -> None:
+    """Each quantised layer alone moves the logits by something; to keep the worst moves them less than all together."""
+    network = (tiny_bundle / SEGMENTER_NAME).read_bytes()
+    seen = tiles(4, seed=700)
+    costs = costly_layers(network, quantised(SEGMENTER_NAME, target), seen)
+    inner = set(convolutions(network)) - set(outermost(network))
+    assert {name for name, _ in costs} <= inner
+    assert [cost for _, cost in costs] == sorted((cost for _, cost in costs), reverse=True)
+    kept = int8_from_network(network, tiles(12), target=target, keep=[name for name, _ in costs[:3]])
+    last = convolutions(network)[-1]
+    before, after = (
+        dict(moved_layers(network, other, seen, most=99))[last] for other in (quantised(SEGMENTER_NAME, target), kept)
+    )
+    assert after < before
+    assert costly_layers(network, half_from_network(network), seen) == []
