@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from edge.errors import ParityFailed
 from edge.inspector.backend import Engine, Precision
-from edge.inspector.cascade import Cascade, Inspection
+from edge.inspector.cascade import Cascade, Inspection, Overload
 from edge.inspector.pace import PacedEngine
 from edge.rules import Recipe
 from edge.tiles import Canvas, Grid, paste_cores
@@ -63,16 +63,20 @@ def ask(canvas: Canvas, engines: tuple[Engine, Engine], thresholds: NDArray[np.f
     """
     classifier, segmenter = engines
     labels, confidence = ask_masks(canvas, segmenter, thresholds, name)
-    return FrameAnswers(_ask_scores(canvas, classifier, len(thresholds), name), labels, confidence)
+    return FrameAnswers(ask_scores(canvas, classifier, len(thresholds), name), labels, confidence)
 
 
 def ask_masks(
-    canvas: Canvas, segmenter: Engine, thresholds: NDArray[np.float32], name: str
+    canvas: Canvas,
+    segmenter: Engine,
+    thresholds: NDArray[np.float32],
+    name: str,
+    tiles: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return labels and confidence of the whole frame, both (h, w) uint8; raises as ask()."""
+    """Return labels and confidence of the whole frame, or of *tiles* and 0 elsewhere, both (h, w); raises as ask()."""
     labels, confidence = np.zeros((2, *canvas.region), np.uint8)
     segmenter.inputs[THRESHOLDS][:] = thresholds
-    for indices in _runs(canvas.grid, segmenter):
+    for indices in _runs(range(canvas.grid.count) if tiles is None else tiles, segmenter):
         canvas.cut(indices, segmenter.inputs[TILES])
         outputs = segmenter.run(len(indices))
         _require_finite(outputs[HEALTH], HEALTH, segmenter, name)
@@ -81,18 +85,19 @@ def ask_masks(
     return labels, confidence
 
 
-def _ask_scores(canvas: Canvas, classifier: Engine, classes: int, name: str) -> NDArray[np.float32]:
+def ask_scores(canvas: Canvas, classifier: Engine, classes: int, name: str) -> NDArray[np.float32]:
+    """Return (T, K) scores of every tile; raises as ask()."""
     scores = np.empty((canvas.grid.count, classes), np.float32)
-    for indices in _runs(canvas.grid, classifier):
+    for indices in _runs(range(canvas.grid.count), classifier):
         canvas.cut(indices, classifier.inputs[TILES])
         scores[indices] = classifier.run(len(indices))[SCORES]
     _require_finite(scores, SCORES, classifier, name)
     return scores
 
 
-def _runs(grid: Grid, engine: Engine) -> list[list[int]]:
+def _runs(tiles: Sequence[int], engine: Engine) -> list[list[int]]:
     most = engine.batches[-1]
-    return [list(range(start, min(start + most, grid.count))) for start in range(0, grid.count, most)]
+    return [list(tiles[start : start + most]) for start in range(0, len(tiles), most)]
 
 
 def _require_finite(values: NDArray[np.float32], what: str, engine: Engine, name: str) -> None:
@@ -109,11 +114,28 @@ def judge(manifest: Manifest, answers: FrameAnswers, recipe: Recipe) -> Inspecti
 
     Args:
         answers: whose labels were made with the recipe's thresholds.
+
+    Raises:
+        ParityFailed: a defect runs into more tiles than the cascade follows it.
     """
     height, width = answers.labels.shape
     grid = Grid(height, width, manifest.tile)
     classifier, segmenter = PacedEngine(_Scores(grid, answers)), PacedEngine(_Masks(grid, answers))
-    return Cascade(classifier, segmenter, manifest, grid).inspect(_Numbered(grid), recipe, _NO_DEADLINE_US)
+    return inspected(Cascade(classifier, segmenter, manifest, grid), _Numbered(grid), recipe)
+
+
+def inspected(cascade: Cascade, canvas: Canvas, recipe: Recipe) -> Inspection:
+    """
+    Inspect a picture that nobody waits for.
+
+    Raises:
+        ParityFailed: a defect runs into more tiles than the cascade follows it.
+        InferenceFailed: an engine refused, or its answers cannot be believed.
+    """
+    try:
+        return cascade.inspect(canvas, recipe, _NO_DEADLINE_US)
+    except Overload as error:
+        raise ParityFailed(f"{error}: neither PASS nor REJECT; export the bundle with a larger max_tiles") from error
 
 
 class _Numbered(Canvas):
