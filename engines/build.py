@@ -73,6 +73,8 @@ def build_engines(command: Build, console: Console) -> int:
     settings = command.settings
     cache, target = EngineCache(command.cache or default_engine_cache()), target_of(bundle, settings)
     pictures = _pictures(command, bundle)
+    _refuse_idle_flags(command)
+    cache.require_writable()
     say = _sayer(console)
     made = _engines(settings, bundle, _networks(command, bundle, pictures), cache, say)
     proof = _proven(settings, bundle, made, pictures, target)
@@ -80,7 +82,6 @@ def build_engines(command: Build, console: Console) -> int:
         say(line)
     if proof.problems:
         path = cache.folder / f"failed-{target.name}.html"
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(proof.page, encoding="utf-8")
         say(f"not kept; {path} shows the worst frames")
         return NOT_IDENTICAL
@@ -103,8 +104,26 @@ def _pictures(command: Build, bundle: Bundle) -> CalibrationSet | None:
             "calibrate with and the others to measure how far this precision strays"
         )
     manifest = bundle.manifest
-    sizes = {load_reference(bundle, frame).image.shape[:2] for frame in manifest.reference}
-    return read_calibration_set(command.calibration, manifest, {(height, width) for height, width in sizes})
+    sizes = {_size(text) for text in command.size}
+    if not sizes:
+        shapes = [load_reference(bundle, frame).image.shape for frame in manifest.reference]
+        sizes = {(shape[0], shape[1]) for shape in shapes}
+    return read_calibration_set(command.calibration, manifest, sizes)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise ConfigurationError(f"--size {text}: expected HEIGHTxWIDTH in px, for instance 256x1600")
+    return int(height), int(width)
+
+
+def _refuse_idle_flags(command: Build) -> None:
+    """Refuse what would be passed over in silence."""
+    if command.keep and command.precision != "int8":
+        raise ConfigurationError(f"--keep {command.keep[0]}: only of int8 can a layer be left alone; leave it out")
+    if command.precision == "fp32" and command.calibration is not None:
+        raise ConfigurationError("--calibration: fp32 is what was exported and takes no pictures; leave it out")
 
 
 def _networks(command: Build, bundle: Bundle, pictures: CalibrationSet | None) -> dict[str, bytes]:

@@ -35,15 +35,15 @@ def list_entries(command: List, console: Console) -> int:
 
 def prune_entries(command: Prune, console: Console) -> int:
     """
-    Delete what this machine cannot use, and what is of no bundle that is to stay.
+    Delete what is damaged, what is of no bundle that is to stay, and if asked what this machine cannot use at present.
 
     Raises:
         BundleError: a bundle that is to stay cannot be read.
-        ConfigurationError: an entry cannot be deleted.
+        ConfigurationError: an entry cannot be deleted, or the machine's key cannot be used: nothing is deleted then.
     """
     cache = EngineCache(command.cache or default_engine_cache())
     kept = {read_bundle(path).hash for path in command.bundles}
-    for path, why in _useless_entries(cache, kept):
+    for path, why in _useless_entries(cache, kept, unusable=command.unusable):
         if not command.dry_run:
             cache.remove(path)
         done = "would be removed" if command.dry_run else "removed"
@@ -78,11 +78,11 @@ def _devices() -> Iterator[str]:
             return
 
 
-def _useless_entries(cache: EngineCache, kept: set[str]) -> Iterator[tuple[Path, str]]:
+def _useless_entries(cache: EngineCache, kept: set[str], *, unusable: bool) -> Iterator[tuple[Path, str]]:
     for path, entry in cache.entries():
         if isinstance(entry, BundleError):
             yield path, str(entry).removeprefix(f"{path}: ")
         elif kept and entry.target.bundle_hash not in kept:
             yield path, f"is of {entry.bundle}, which is not to stay"
-        elif useless(entry):
+        elif unusable and useless(entry):
             yield path, useless(entry)

@@ -110,6 +110,9 @@ class Build(_OnMachine, frozen=True):
     """
 
     calibration: Path | None = Field(None, description="pictures for a lower precision: folder, data set or archive")
+    size: list[str] = Field(
+        [], description="HEIGHTxWIDTH of these pictures [px], as the station's cameras; none = the reference frames'"
+    )
     keep: list[str] = Field([], description="int8: leave this layer alone, as the report names it: segmenter:LAYER")
 
 
@@ -120,9 +123,12 @@ class List(BaseModel, frozen=True):
 
 
 class Prune(BaseModel, frozen=True):
-    """Delete engines that this machine cannot use, and with --bundles those of all other bundles."""
+    """Delete engines that were altered; with --bundles those of other bundles, with --unusable all of no use here."""
 
     bundles: list[Path] = Field([], description="folders of the bundles whose engines are to stay; none = all")
+    unusable: bool = Field(
+        False, description="also those for another device, driver or version than this machine has at present"
+    )
     dry_run: bool = Field(False, description="say what would be deleted, delete nothing")
     cache: Path | None = Field(None, description=_CACHE)
 

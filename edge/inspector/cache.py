@@ -14,12 +14,14 @@ file that was altered, copied from another machine or belongs to another entry r
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -38,6 +40,7 @@ PARITY_PAGE, BUILD_LOG, LAYERS = "parity.html", "build.log", "layers.json"
 
 _KEY, _ENTRY, _MAC = "machine.key", "entry.json", "entry.mac"
 _KEY_BYTES = 32
+_HALF = ".new-"
 _MAX_FILE_BYTES = 1 << 31
 _NAME_DIGITS = 24
 
@@ -119,14 +122,28 @@ class EngineCache:
 
         Raises:
             BundleError: there is one, and it is not what this machine signed.
+            ConfigurationError: the machine's key cannot be used.
         """
         path = self.folder / target.name
-        if not path.exists():
+        if not self.folder.is_dir():
             return None
-        entry = self._entry(path)
-        if entry.target != target:
-            raise BundleError(f"{path}: is for {entry.target}, expected {target}; {_MEND}")
-        return Cached(entry, dict(_verified_files(path, entry)))
+        with self._locked(fcntl.LOCK_SH):
+            if not path.exists():
+                return None
+            entry = self._entry(path)
+            if entry.target != target:
+                raise BundleError(f"{path}: is for {entry.target}, expected {target}; {_MEND}")
+            return Cached(entry, dict(_verified_files(path, entry)))
+
+    def require_writable(self) -> None:
+        """
+        Make folder and key, before something is built for minutes that could not be kept.
+
+        Raises:
+            ConfigurationError: they cannot be made, or the key cannot be used.
+        """
+        with self._writing():
+            _key_made(self.folder / _KEY)
 
     def write(self, entry: Entry, files: Mapping[str, bytes]) -> Path:
         """
@@ -141,25 +158,22 @@ class EngineCache:
         path = self.folder / entry.target.name
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         text = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(entry, files=hashes)))
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            half = Path(mkdtemp(prefix=".new-", dir=self.folder))
-            try:
-                mac = hmac.digest(_key_made(self.folder / _KEY), text, "sha256")
-                for name, data in {**files, _ENTRY: text, _MAC: mac}.items():
-                    _write_durably(half / name, data)
-                half.chmod(0o750)
-                _exchange(half, path)
-            finally:
-                shutil.rmtree(half, ignore_errors=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"{self.folder}: the engine cache cannot be written ({error.strerror}); make room, or set engine_cache"
-            ) from error
+        with self._writing():
+            mac = hmac.digest(_key_made(self.folder / _KEY), text, "sha256")
+            half = Path(mkdtemp(prefix=_HALF, dir=self.folder))
+            for name, data in {**files, _ENTRY: text, _MAC: mac}.items():
+                _write_durably(half / name, data)
+            half.chmod(0o750)
+            _exchange(half, path)
         return path
 
     def entries(self) -> list[tuple[Path, Entry | BundleError]]:
-        """Return every entry with what it says, or why it is not believed; the files are checked, too."""
+        """
+        Return every entry with what it says, or why it is not believed; the files are checked, too.
+
+        Raises:
+            ConfigurationError: the machine's key cannot be used, so that nothing is known of any.
+        """
         return [(path, self._said(path)) for path in self._paths()]
 
     def remove(self, path: Path) -> None:
@@ -173,6 +187,32 @@ class EngineCache:
             shutil.rmtree(path)
         except OSError as error:
             raise ConfigurationError(f"{path}: cannot be removed ({error.strerror}); check its owner") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep readers and other writers out; what was left half written, now or by one that was killed, goes."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked(fcntl.LOCK_EX):
+                try:
+                    yield
+                finally:
+                    for half in self.folder.glob(f"{_HALF}*"):
+                        shutil.rmtree(half, ignore_errors=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.folder}: the engine cache cannot be written ({error.strerror}); make room, or set engine_cache"
+            ) from error
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Hold the folder itself: one that cannot be written to can be read from all the same."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _said(self, path: Path) -> Entry | BundleError:
         try:
@@ -206,17 +246,21 @@ def _key(path: Path) -> bytes:
     Read the machine's key.
 
     Raises:
-        BundleError: it is missing, cut short, or others may read it.
+        ConfigurationError: it is missing, cut short, or others may read it.
     """
     try:
         key = path.read_bytes()
         mode = path.stat().st_mode
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); check its owner, or build anew") from error
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error.strerror}); check its owner, or remove {path.parent} and build anew"
+        ) from error
     if mode & 0o077:
-        raise BundleError(f"{path}: may be read by others; say chmod 600 {path}, or remove it and build anew")
+        raise ConfigurationError(f"{path}: may be read by others: whoever can could sign; say chmod 600 {path}")
     if len(key) != _KEY_BYTES:
-        raise BundleError(f"{path}: {len(key)} bytes, expected {_KEY_BYTES}; remove it and build the engines anew")
+        raise ConfigurationError(
+            f"{path}: {len(key)} bytes, expected {_KEY_BYTES}; remove {path.parent} and build the engines anew"
+        )
     return key
 
 
@@ -238,12 +282,20 @@ def _key_made(path: Path) -> bytes:
 
 
 def _exchange(new: Path, path: Path) -> None:
-    """Let *new* take the place of *path*; a folder that is not empty cannot be renamed over."""
+    """
+    Let *new* take the place of *path*; a folder that is not empty cannot be renamed over.
+
+    A kill between the two names leaves no entry: it is made anew. Readers wait for the lock meanwhile.
+    """
     old = new.with_name(f"{new.name}.old")
     if path.exists():
         path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
 
 
 def _verified_files(path: Path, entry: Entry) -> Iterator[tuple[str, bytes]]:

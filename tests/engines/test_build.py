@@ -73,6 +73,10 @@ def test_what_does_not_give_pytorchs_verdicts_is_not_kept(
         (["--precision", "int8", "--calibration", "PICTURES", "--keep", "layer"], "expected classifier:LAYER"),
         (["--precision", "int8", "--calibration", "PICTURES", "--keep", "segmenter:nothing"], "nothing"),
         (["--precision", "int8", "--calibration", "FEW"], "expected 24 or more"),
+        (["--precision", "int8", "--calibration", "PICTURES", "--size", "480x640"], "expected 480x640"),
+        (["--precision", "int8", "--calibration", "PICTURES", "--size", "480"], "expected HEIGHTxWIDTH"),
+        (["--precision", "fp16", "--calibration", "PICTURES", "--keep", "segmenter:x"], "only of int8"),
+        (["--calibration", "PICTURES"], "takes no pictures"),
         (["--backend", "onnxruntime", "--precision", "bf16", "--calibration", "PICTURES"], "bf16"),
     ],
 )
@@ -96,4 +100,4 @@ def test_bad_input_is_one_line(
     assert code in {kind.exit_code for kind in (EdgeError, *EdgeError.__subclasses__())}
     assert said in error
     assert "\n" not in error
-    assert not (tmp_path / "cache").exists()
+    assert EngineCache(tmp_path / "cache").entries() == []

@@ -48,14 +48,27 @@ def test_list_says_what_can_be_used(
     assert "was altered" in said
 
 
-def test_prune_leaves_what_can_be_used(cache: EngineCache, capsys: pytest.CaptureFixture[str]) -> None:
-    """A dry run deletes nothing; both say the same."""
+def test_prune_takes_what_was_altered(cache: EngineCache, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run deletes nothing; both say the same. What another driver might use tomorrow stays."""
     assert main(["prune", "--dry-run", "--cache", str(cache.folder)]) == 0
     assert len(cache.entries()) == 4
     dry = capsys.readouterr().out
     assert main(["prune", "--cache", str(cache.folder)]) == 0
     assert capsys.readouterr().out == dry.replace("would be removed", "removed")
+    assert len(cache.entries()) == 3
+    assert main(["prune", "--unusable", "--cache", str(cache.folder)]) == 0
     assert len(cache.entries()) == 1
+
+
+def test_prune_deletes_nothing_where_the_key_is_at_fault(
+    cache: EngineCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every entry would look altered."""
+    (cache.folder / "machine.key").chmod(0o644)
+    assert main(["prune", "--unusable", "--cache", str(cache.folder)]) == 2
+    assert "chmod 600" in capsys.readouterr().err
+    (cache.folder / "machine.key").chmod(0o600)
+    assert len(cache.entries()) == 4
 
 
 def test_prune_can_keep_some_bundles_only(
@@ -66,7 +79,7 @@ def test_prune_can_keep_some_bundles_only(
     cache.write(entry_of(read_bundle(tiny_bundle), other, report(), "test"), FILES)
     assert main(["prune", "--bundles", str(tiny_bundle), "--cache", str(cache.folder)]) == 0
     assert f"{other.name}: removed: is of squares 1, release 1" in capsys.readouterr().out
-    assert len(cache.entries()) == 1
+    assert len(cache.entries()) == 3
 
 
 def test_an_empty_cache_is_no_error(tmp_path: Path) -> None:

@@ -155,14 +155,16 @@ def test_an_entry_under_another_name_is_refused(cache: EngineCache, path: Path) 
 def test_a_key_that_others_may_read_is_refused(cache: EngineCache) -> None:
     """Whoever can read it can sign."""
     (cache.folder / "machine.key").chmod(0o644)
-    with pytest.raises(BundleError, match="chmod 600"):
+    with pytest.raises(ConfigurationError, match="chmod 600"):
         cache.read(TARGET)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        cache.entries()
 
 
 def test_a_lost_key_refuses_what_it_signed(cache: EngineCache) -> None:
     """Reading makes no new key: the entry would be refused for a reason that nobody understands."""
     (cache.folder / "machine.key").unlink()
-    with pytest.raises(BundleError, match=r"machine\.key: cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"machine\.key: cannot be read"):
         cache.read(TARGET)
     assert not (cache.folder / "machine.key").exists()
 
@@ -182,3 +184,21 @@ def test_entries_are_listed_and_removed(cache: EngineCache, path: Path) -> None:
     cache.remove(path)
     assert path not in dict(cache.entries())
     assert EngineCache(cache.folder / "nowhere").entries() == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_entry(cache: EngineCache) -> None:
+    """Half an entry is none, and does not stay for ever."""
+    (cache.folder / ".new-abc").mkdir()
+    (cache.folder / ".new-abc" / CLASSIFIER).write_bytes(b"half")
+    assert len(cache.entries()) == 1
+    cache.write(entry(), FILES)
+    assert sorted(p.name for p in cache.folder.iterdir()) == sorted([TARGET.name, "machine.key"])
+
+
+def test_a_folder_is_tried_before_something_is_built(tmp_path: Path) -> None:
+    """Engines that take minutes to build must not be lost to a mistyped path."""
+    EngineCache(tmp_path / "new").require_writable()
+    assert (tmp_path / "new" / "machine.key").exists()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="set engine_cache"):
+        EngineCache(tmp_path / "file").require_writable()
