@@ -76,10 +76,18 @@ def entry_of(bundle: Bundle, target: Target, report: ParityReport, made_with: st
 
 
 def _proof_of_own(bundle: Bundle, target: Target, cache: EngineCache) -> Entry | None:
-    """Return a proof of the very networks in the bundle; one that is not believed is made anew, and replaced."""
+    """
+    Return a proof of the very networks in the bundle; in fp32 one that is not believed is made anew, and replaced.
+
+    Raises:
+        BundleError: the proof of a lower precision is not believed.
+    """
     try:
         cached = cache.read(target)
-    except BundleError as error:
+    except (BundleError, ConfigurationError) as error:
+        if target.precision != "fp32":
+            # A band that was built of many pictures must not give way to one of the few reference frames.
+            raise
         log.warning("%s; the engines are proven anew", error)
         return None
     if cached is None or problems_of(cached.entry.parity):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 
 from edge.bundle import Bundle
@@ -15,9 +17,9 @@ from edge.inspector.backend import BackendSettings, Engine
 from edge.inspector.buckets import bucket_sizes
 from edge.inspector.cache import EngineCache
 from edge.inspector.cascade import Cascade
-from edge.inspector.engines import engines_for, keep_proof
+from edge.inspector.engines import engines_for, is_own, keep_proof
 from edge.inspector.golden import references_of
-from edge.inspector.guard import NO_BAND, GuardBand, guarded, measure_guard, refuse_wide_band
+from edge.inspector.guard import NO_BAND, GuardBand, guarded, measure_guard, refuse_tighter, refuse_wide_band
 from edge.inspector.pace import PacedEngine
 from edge.inspector.parity import ParityReport, check_parity
 from edge.inspector.proof import Values, frames_under, proof_from_frames
@@ -62,6 +64,7 @@ class Equipment:
         parity: one line, how close this machine is to PyTorch's answers, and what its recipe has proven.
         recipes: the recipe to begin with.
         band: of these engines; taken off every recipe's limits.
+        engines_hash: SHA-256 of the engines' bytes and of their band: what a recipe is proven with.
 
     Attributes:
         active: the recipe that was taken last, as these engines judge by it.
@@ -75,8 +78,10 @@ class Equipment:
         parity: str,
         recipes: Recipes,
         band: GuardBand = NO_BAND,
+        engines_hash: str = "",
     ) -> None:
         self.bundle = bundle
+        self.engines_hash = engines_hash
         self._band = band
         self.parity = parity
         self.classifier, self.segmenter = (PacedEngine(engine) for engine in engines)
@@ -86,7 +91,7 @@ class Equipment:
         }
         self._station = station
         self._asked = recipes
-        self.active = _cautious(recipes, band)
+        self.active = _cautious(bundle.manifest, recipes, band)
         self._recipes = {self.active.hash: self.active}
 
     @property
@@ -121,8 +126,9 @@ class Equipment:
         Raises:
             ConfigurationError: it does not fit the bundle or a camera.
         """
-        self._asked = recipes_from_json(self.manifest, self._station, recipe)
-        recipes = _cautious(self._asked, self._band)
+        asked = recipes_from_json(self.manifest, self._station, recipe)
+        recipes = _cautious(self.manifest, asked, self._band)
+        self._asked = asked
         self._recipes.pop(recipes.hash, None)
         self._recipes[recipes.hash] = self.active = recipes
         for old in list(self._recipes)[:-_RECIPES_KEPT]:
@@ -161,7 +167,15 @@ def recipes_from_json(manifest: Manifest, station: Station, recipe: bytes) -> Re
     return work_out(manifest, station, RecipeFile.model_validate_json(recipe))
 
 
-def _cautious(recipes: Recipes, band: GuardBand) -> Recipes:
+def _cautious(manifest: Manifest, recipes: Recipes, band: GuardBand) -> Recipes:
+    """
+    Take the band off a recipe.
+
+    Raises:
+        ConfigurationError: the band says nothing about regions as small or faint as this recipe counts.
+    """
+    for recipe in recipes.by_camera.values():
+        refuse_tighter(recipe, default_recipe(manifest.classes), band)
     return Recipes(recipes.file, {camera: guarded(recipe, band) for camera, recipe in recipes.by_camera.items()})
 
 
@@ -204,7 +218,9 @@ def open_equipment(
         EdgeError: networks, engines or recipe are not usable; nothing is left open.
     """
     equipment = open_untried(station, bundle, recipe, open_engine, start, proven_bundle)
-    if (bundle.hash, equipment.active.hash) == (proven_bundle, proven_recipe):
+    # Engines that were built can have been built anew since; those of the bundle's own networks are named by its hash.
+    same = is_own(station.backend) and station.backend.precision == "fp32"
+    if same and (bundle.hash, equipment.active.hash) == (proven_bundle, proven_recipe):
         return equipment
     with ExitStack() as opened:
         opened.callback(equipment.close)
@@ -246,7 +262,8 @@ def open_untried(
                 report = check_parity(bundle, classifier, segmenter, band)
                 keep_proof(bundle, station.backend, cache, report)
                 parity = _in_words(report)
-        equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes, band)
+        engines_hash = hashlib.sha256(made.classifier + made.segmenter + msgspec.json.encode(band)).hexdigest()
+        equipment = Equipment(station, bundle, (classifier, segmenter), parity, recipes, band, engines_hash)
         with start.stage("warm-up"):
             equipment.classifier.warm_up()
             equipment.segmenter.warm_up()
@@ -271,7 +288,8 @@ def _band_of(station: Station, bundle: Bundle, open_engine: OpenEngine, engines:
         report = measure_guard(
             bundle.manifest, default_recipe(bundle.manifest.classes), frames, (exact[0], exact[1]), engines
         )
-    refuse_wide_band(report, bundle.manifest.max_guard, f"{bundle.path}: {engines[1].backend} {engines[1].precision}")
+    where = f"{bundle.path}: {engines[1].backend} {engines[1].precision}"
+    refuse_wide_band(report, bundle.manifest.max_guard, where, least_regions=1)
     return report.band
 
 

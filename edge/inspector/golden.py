@@ -12,16 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.bundle import Bundle, Reference, load_reference
-from edge.inspector.answers import FrameAnswers, canvas_of, judge
+from edge.inspector.answers import FrameAnswers, canvas_of, inspected, judge
 from edge.inspector.cascade import Cascade, Inspection
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
 from edge.rules import Recipe, default_recipe
 from edge.tiles import labels_from_planes
 from engines.contract import Manifest
-
-# Nobody waits for a golden frame.
-_NO_DEADLINE_US = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -66,10 +63,11 @@ def inspect_reference(
     Return what this machine's engines make of a reference frame under *recipe*.
 
     Raises:
+        ParityFailed: a defect runs into more tiles than the cascade follows it.
         InferenceFailed: an engine refused, or its answers cannot be believed.
     """
     canvas = canvas_of(manifest, reference.image)
-    return Cascade(classifier, segmenter, manifest, canvas.grid).inspect(canvas, recipe, _NO_DEADLINE_US)
+    return inspected(Cascade(classifier, segmenter, manifest, canvas.grid), canvas, recipe)
 
 
 def inspect_answers(manifest: Manifest, reference: Reference, recipe: Recipe) -> Inspection:

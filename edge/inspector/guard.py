@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import ParityFailed
+from edge.errors import ConfigurationError, ParityFailed
 from edge.inspector.answers import FrameAnswers, ask, canvas_of, judge
 from edge.inspector.backend import Engine
 from edge.records import Outcome
@@ -29,6 +29,9 @@ NEAR = 4.0
 
 _STEPS = 1000
 """A band is rounded up to the next thousandth."""
+
+LEAST_REGIONS = 8
+"""That count, on the frames a band is measured on."""
 
 LEAST_AREA_PX = 1.0
 """A region of no pixel does not exist: the smallest limit that means anything."""
@@ -85,6 +88,29 @@ def guarded(recipe: Recipe, band: GuardBand) -> Recipe:
     if band == NO_BAND:
         return recipe
     return msgspec.structs.replace(recipe, classes=tuple(_lowered(limits, band) for limits in recipe.classes))
+
+
+def refuse_tighter(asked: Recipe, measured: Recipe, band: GuardBand) -> None:
+    """
+    Refuse a recipe that counts smaller or fainter regions than the band was measured on: it says nothing about them.
+
+    Args:
+        asked: as the engineer wrote it.
+        measured: the manifest's own values.
+
+    Raises:
+        ConfigurationError: names the class and the value.
+    """
+    if band == NO_BAND:
+        return
+    for ours, theirs in zip(asked.classes, measured.classes, strict=True):
+        for name in ("min_area_px", "min_peak"):
+            value, least = getattr(ours, name), getattr(theirs, name)
+            if value < least:
+                raise ConfigurationError(
+                    f"recipe, class {ours.name}: {name} = {value:g}: the guard band of this engine was measured from "
+                    f"{least:g} on, the bundle's own value; use precision fp32, or export the bundle with that value"
+                )
 
 
 def _lowered(limits: ClassLimits, band: GuardBand) -> ClassLimits:
@@ -155,13 +181,14 @@ def guard_report(manifest: Manifest, recipe: Recipe, pairs: Iterable[AnswerPair]
     )
 
 
-def refuse_wide_band(report: GuardReport, most: MaxGuard, where: str) -> None:
+def refuse_wide_band(report: GuardReport, most: MaxGuard, where: str, least_regions: int = LEAST_REGIONS) -> None:
     """
-    Refuse an engine that strays too far, or lets a reject pass in spite of the band.
+    Refuse an engine that strays too far, lets a reject pass in spite of the band, or was measured on too little.
 
     Args:
         most: of the manifest.
         where: backend and precision, for the message.
+        least_regions: so many regions that count must have been compared: of sound pictures any band is narrow.
 
     Raises:
         ParityFailed: names the figure and the bound.
@@ -177,6 +204,11 @@ def refuse_wide_band(report: GuardReport, most: MaxGuard, where: str) -> None:
         raise ParityFailed(
             f"{where}: {report.guarded_fails_open} of {report.rejected} rejects pass in spite of the guard band; keep "
             "the layers that move most in higher precision (--keep), or use another precision"
+        )
+    if report.regions < least_regions:
+        raise ParityFailed(
+            f"{where}: {report.regions} regions that count on {report.frames} frames, expected {least_regions} or "
+            "more to measure a guard band on: add pictures with defects"
         )
 
 

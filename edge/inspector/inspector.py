@@ -112,6 +112,7 @@ class Inspector:
                 backend=equipment.classifier.engine.backend,
                 class_names=manifest.class_names,
                 recipe_hash=equipment.active.hash,
+                engines_hash=equipment.engines_hash,
                 took_ms=start.took_ms,
                 parity=equipment.parity,
             )
@@ -254,6 +255,7 @@ class Inspector:
                 bundle_name=loaded.manifest.name,
                 release=loaded.manifest.release,
                 recipe_hash=loaded.active.hash,
+                engines_hash=loaded.engines_hash,
                 class_names=loaded.manifest.class_names,
                 text=loaded.parity,
             )

@@ -49,6 +49,8 @@ class Ready(FromInspector, frozen=True):
     """Start, in stages: load, compile, parity, warm-up, recipe."""
     parity: str
     """One line: how close this machine is to PyTorch's answers, and what the recipe has proven."""
+    engines_hash: str = ""
+    """SHA-256 of the engines as they were opened, and of their guard band: what a recipe is proven with."""
     bundle_name: str = ""
     """Empty: of a stand-in, which has none that could be kept."""
     release: int = 0
@@ -59,6 +61,8 @@ class Failed(FromInspector, frozen=True):
 
     exit_code: int
     text: str
+    blames_bundle: bool = False
+    """Another bundle could mend it."""
 
 
 class CameraState(FromInspector, frozen=True):
@@ -156,6 +160,7 @@ class BundleTaken(FromInspector, frozen=True):
     text: str
     bundle_name: str = ""
     release: int = 0
+    engines_hash: str = ""
 
 
 class SelfTested(FromInspector, frozen=True):

@@ -60,9 +60,12 @@ def proof_from_frames(bundle: Bundle, frames: Sequence[FrameTrial]) -> str:
     refusal = refusal_from_frames(frames)
     if refusal:
         raise ConfigurationError(f"{bundle.path}: {refusal}")
+    banded = sum(frame.expected is not frame.found for frame in frames)
+    price = f" but for {banded} that the guard band rejects" if banded else ""
+    outcomes = f"{len(frames)} outcomes as PyTorch's{price}"
     if golden is None:
-        return f"{len(frames)} outcomes as PyTorch's; no reference frame is a reject: none was tried"
-    return f"{len(frames)} outcomes as PyTorch's; golden reject '{golden.name}' is rejected"
+        return f"{outcomes}; no reference frame is a reject: none was tried"
+    return f"{outcomes}; golden reject '{golden.name}' is rejected"
 
 
 def refusal_from_frames(frames: Sequence[FrameTrial]) -> str:

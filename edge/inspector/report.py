@@ -49,6 +49,8 @@ class TrialReport(msgspec.Struct, frozen=True, kw_only=True):
     """Empty when the bundle could not be read."""
     recipe_hash: str
     """Empty when the recipe does not fit the bundle."""
+    engines_hash: str = ""
+    """As in link.Ready: of what it was tried with."""
     class_names: tuple[str, ...]
     accepted: bool
     text: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge.clock import SYSTEM_CLOCK, Clock
-from edge.errors import DeviceLost, InferenceFailed
+from edge.errors import BundleError, DeviceLost
 from edge.inspector.equipment import Equipment
 from edge.inspector.golden import inspect_answers, inspect_reference, references_of
 from edge.inspector.link import SelfTested
 from edge.inspector.report import FrameTrial
+from edge.records import Outcome
 
 # A line without gaps would never let a self-test end, nor tell that its engines have gone blind.
 _LONGEST_PAUSE_US = 1_000_000
@@ -43,7 +44,7 @@ class SelfTestRun:
             done = next(self._steps, None) is None
         except DeviceLost:
             raise
-        except InferenceFailed as error:
+        except BundleError as error:
             return self._result(str(error))
         self._stepped_us = self._clock.now_us()
         return self._result(self._fault()) if done else None
@@ -67,8 +68,14 @@ class SelfTestRun:
         if wrong:
             found = ", ".join(f"'{frame.name}' {frame.found.value} for {frame.expected.value}" for frame in wrong)
             return f"{found}; restart the station, or go back to the last bundle"
+        sound = [frame for frame in self._frames if frame.expected is Outcome.PASS]
+        if sound and all(frame.found is Outcome.REJECT for frame in sound):
+            return "every sound reference frame is rejected; build the engines anew, or use another precision"
         return "" if self._frames else "the bundle has no reference frames"
 
     def _result(self, fault: str) -> SelfTested:
-        text = f"self-test failed: {fault}" if fault else f"{len(self._frames)} reference frames judged as by PyTorch"
+        banded = sum(frame.expected is not frame.found for frame in self._frames)
+        price = f", {banded} of them rejected by the guard band alone" if banded else ""
+        good = f"{len(self._frames)} reference frames judged as by PyTorch{price}"
+        text = f"self-test failed: {fault}" if fault else good
         return SelfTested(inspector=self._inspector, passed=not fault, text=text)

@@ -50,7 +50,7 @@ def report_from_task(task: Task, open_engine: OpenEngine = open_engine) -> Trial
     """
     station = Station.model_validate_json(task.station)
     station = station.model_copy(update={"backend": station.backend.model_copy(update={"threads": 1})})
-    bundle_hash = recipe_hash = refusal = text = ""
+    bundle_hash = recipe_hash = engines_hash = refusal = text = ""
     class_names: tuple[str, ...] = ()
     frames: tuple[FrameTrial, ...] = ()
     try:
@@ -58,7 +58,7 @@ def report_from_task(task: Task, open_engine: OpenEngine = open_engine) -> Trial
         bundle_hash, class_names = bundle.hash, bundle.manifest.class_names
         recipe_hash = recipes_from_json(bundle.manifest, station, task.recipe).hash
         equipment = open_untried(station, bundle, task.recipe, open_engine, Start())
-        recipe_hash = equipment.active.hash
+        recipe_hash, engines_hash = equipment.active.hash, equipment.engines_hash
         try:
             frames = equipment.judged_frames()
         finally:
@@ -69,6 +69,7 @@ def report_from_task(task: Task, open_engine: OpenEngine = open_engine) -> Trial
     return TrialReport(
         bundle_hash=bundle_hash,
         recipe_hash=recipe_hash,
+        engines_hash=engines_hash,
         class_names=class_names,
         accepted=not refusal,
         text=refusal or text,

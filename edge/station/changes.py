@@ -106,6 +106,7 @@ class Changes:
         self._answer: Answer | None = None
         self._give_up_us: int | None = None
         self._retest = False
+        self._engines_hash = ""
         self.mark: RecipeMark | None = None
         self.selftest_failed = ""
         active = self._file.read() or Active(recipe="", bundle="")
@@ -184,6 +185,10 @@ class Changes:
         if isinstance(report, str) or not report.accepted:
             self._refuse(self._refusal(), report if isinstance(report, str) else report.text)
             return
+        if self._kind == "recipe" and report.engines_hash != self._engines_hash:
+            text = "it was tried with other engines than those in use: bundle or engines on disk were exchanged; reload"
+            self._refuse(Refusal.RECIPE, text)
+            return
         recipe, bundle = self._next
         # Before it is used: what cannot be kept would be another recipe after the next restart.
         fault = self._keep(recipe, bundle)
@@ -223,6 +228,7 @@ class Changes:
             self._refuse(Refusal.BUNDLE, message.text)
             return
         self._activate(message.recipe_hash)
+        self._engines_hash = message.engines_hash
         self.last_good.meant()
         self.last_good.active(_good(message))
         text = f"bundle {self.bundle} ({message.bundle_hash[:12]}) is active, recipe hash {message.recipe_hash[:12]}"
@@ -244,6 +250,7 @@ class Changes:
         if self.mark is None or self.mark.hash != message.recipe_hash:
             self.mark = self._mark(message.recipe_hash)
         self._retest = bool(self.selftest_failed)
+        self._engines_hash = message.engines_hash
         self.last_good.active(_good(message))
 
     def retest(self) -> None:

@@ -59,6 +59,15 @@ def test_a_proof_that_was_altered_is_made_anew(
     assert "proven anew" in caplog.text
 
 
+def test_a_proof_of_a_lower_precision_that_was_altered_is_not_made_anew(bundle: Bundle, cache: EngineCache) -> None:
+    """Its guard band may have been measured on hundreds of pictures; a start has only the reference frames."""
+    bf16 = BackendSettings(precision="bf16")
+    keep_proof(bundle, bf16, cache, proof(bundle, precision="bf16"))
+    (cache.folder / target_of(bundle, bf16).name / SEGMENTER).write_bytes(b"other")
+    with pytest.raises(BundleError, match="was altered"):
+        engines_for(bundle, bf16, cache)
+
+
 def test_a_signed_proof_of_bad_figures_proves_nothing(bundle: Bundle, cache: EngineCache) -> None:
     """What is judged are the figures, not that somebody once wrote them down."""
     bad = proof(bundle, frames=(msgspec.structs.replace(report().frames[0], score_deviation=0.5),))

@@ -17,6 +17,7 @@ from edge.inspector.guard import GuardBand
 from edge.recipe import station_recipe
 from tests.support.engines import Segmenter
 from tests.support.inspector import bundle, equipment, station
+from tests.support.records import manifest
 
 
 def recipe(area: float, **more: object) -> bytes:
@@ -68,6 +69,17 @@ def test_a_guard_band_is_taken_off_every_recipe() -> None:
     before = next(c for c in asked.classes if c.name == "pits")
     assert (pits.min_area_px, pits.gate) == (30.0, pytest.approx(before.gate - 0.1))
     assert plain.active_recipes[0].asked == plain.active_recipes[0].working
+
+
+def test_a_recipe_below_what_a_band_was_measured_on_is_refused() -> None:
+    """The band says nothing about regions smaller than those that counted; the active recipe stays."""
+    banded, plain = (equipment(station(), band=band) for band in (GuardBand(score=0.1), GuardBand()))
+    least = manifest().classes[0].rule.min_area_px.default
+    before = banded.active
+    with pytest.raises(ConfigurationError, match=f"measured from {least:g} on"):
+        banded.take_recipe(recipe(least - 1))
+    assert banded.active is before
+    plain.take_recipe(recipe(least - 1))
 
 
 def test_a_lower_precision_starts_with_a_band_of_its_own(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_cascade_takes_the_lowest_limits() -> None:
 def test_band_above_the_manifests_is_refused(name: str) -> None:
     """The line names figure and bound, and what to do."""
     wide = msgspec.structs.replace(report((answers(), answers())), band=GuardBand(**{name: 0.3}))
-    refuse_wide_band(wide, MaxGuard(score=0.3, area_share=0.3, peak=0.3), "openvino int8")
+    refuse_wide_band(wide, MaxGuard(score=0.3, area_share=0.3, peak=0.3), "openvino int8", least_regions=0)
     with pytest.raises(
         ParityFailed, match=rf"openvino int8: guard band {name} = 0.3, the bundle allows 0.29: .*--keep"
     ):
@@ -157,3 +157,12 @@ def test_engines_are_measured_through_their_seam(tiny_bundle: Path) -> None:
         found = measure_guard(bundle.manifest, default_recipe(bundle.manifest.classes), frames, engines, engines)
     assert found.band == NO_BAND
     assert (found.frames, found.rejected, found.regions) == (2, 1, 1)
+
+
+def test_a_band_that_was_measured_on_too_little_is_refused() -> None:
+    """Of sound pictures any band is narrow."""
+    found = report((answers(score=0.1), answers(score=0.1)))
+    with pytest.raises(ParityFailed, match="0 regions that count on 1 frames, expected 8 or more"):
+        refuse_wide_band(found, MaxGuard(), "openvino int8")
+    one = report((answers((2, 5, 5)), answers((2, 5, 5))))
+    refuse_wide_band(one, MaxGuard(), "openvino int8", least_regions=1)

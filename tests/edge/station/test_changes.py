@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.errors import ConfigurationError
@@ -152,6 +153,17 @@ def test_a_refused_trial_keeps_the_old_recipe(bench: Bench, outcome: TrialReport
     assert not [o for o in bench.supervisor.orders if isinstance(o, TakeRecipe)]
     assert bench.changes.recipe.name == "station"
     assert bench.publisher.statuses[-1].ready
+
+
+def test_a_recipe_that_was_tried_with_other_engines_is_refused(bench: Bench) -> None:
+    """Somebody has built engines anew, or exchanged the folder: what was proven is not what would judge."""
+    bench.ask(use())
+    other = msgspec.structs.replace(report(), engines_hash="e" * 64)
+    code, text = refusal(tried(bench, other))
+    assert code is Refusal.RECIPE
+    assert "other engines than those in use" in text
+    assert not [o for o in bench.supervisor.orders if isinstance(o, TakeRecipe)]
+    assert active(bench) == ("station", "r" * 64)
 
 
 def test_an_inspector_that_refuses_keeps_the_old_recipe(bench: Bench) -> None:
