@@ -17,7 +17,7 @@ import cv2
 import msgspec
 import zmq
 
-from edge.errors import EdgeError
+from edge.errors import BundleError, EdgeError, InferenceFailed
 from edge.inspector.backend import open_engine
 from edge.inspector.equipment import OpenEngine
 from edge.inspector.inspector import Inspector
@@ -50,7 +50,10 @@ def main(open_engine: OpenEngine = open_engine) -> int:
     try:
         Inspector(spawn, to_station, open_engine).run()
     except EdgeError as error:
-        send(to_station, Failed(inspector=spawn.inspector, exit_code=error.exit_code, text=str(error)))
+        # What a backend refuses at run time may be the machine's fault: no reason to inspect with an old bundle.
+        blames = isinstance(error, BundleError) and not isinstance(error, InferenceFailed)
+        failed = Failed(inspector=spawn.inspector, exit_code=error.exit_code, text=str(error), blames_bundle=blames)
+        send(to_station, failed)
         return error.exit_code
     finally:
         voice.destroy(linger=_LAST_WORD_MS)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.clock import Clock
-from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError
+from edge.errors import BundleError, CameraError, ConfigurationError, DeviceLost, EdgeError
 from edge.inspector.link import (
     Begin,
     BundleTaken,
@@ -40,7 +40,9 @@ log = logging.getLogger("edge.station")
 _START_LIMIT_S = 120.0
 # A flood of messages must not keep the loop from its deadlines.
 _MESSAGES_A_CYCLE = 64
-_FAILURES: dict[int, type[EdgeError]] = {2: ConfigurationError, 3: BundleError, 4: CameraError}
+_FAILURES: dict[int, type[EdgeError]] = {
+    kind.exit_code: kind for kind in (ConfigurationError, BundleError, CameraError, DeviceLost)
+}
 
 
 class Inspection:
@@ -131,7 +133,7 @@ class Inspection:
 
     def _on_failed(self, message: Failed) -> None:
         self._failure = message.text
-        if self._condition.ready is None and message.exit_code == BundleError.exit_code:
+        if self._condition.ready is None and message.blames_bundle:
             # Another bundle mends no camera and no settings, nor engines that fail later on.
             self._failure = self._fall_back(message.text)
         if not self._falls_back:

@@ -31,7 +31,6 @@ from edge.inspector.backend.onnxruntime import (
     new_session,
     options_of,
     reason_of,
-    refuse_other_precision,
     shape_of,
 )
 from edge.inspector.backend.ports import Ports
@@ -50,7 +49,6 @@ class OnnxRuntimeCudaEngine:
     """
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
-        refuse_other_precision(settings)
         self.backend = VERSION
         self.precision = settings.precision
         self.batches = batches
@@ -170,7 +168,8 @@ def _session(settings: BackendSettings, network: bytes, gpu: Gpu, profile: Path)
     Open a session that is profiled until its first runs are done.
 
     Raises:
-        ConfigurationError: the provider's libraries do not load; ONNX Runtime would go on with the CPU.
+        ConfigurationError: the provider's libraries do not load, ONNX Runtime would go on with the CPU; or too little
+            memory.
         BundleError: the network is refused.
     """
     options = options_of(settings)
@@ -181,6 +180,11 @@ def _session(settings: BackendSettings, network: bytes, gpu: Gpu, profile: Path)
         session = new_session(network, options, providers)
     except REFUSALS as error:
         gpu.require_alive()
+        if "memory" in reason_of(error).lower():
+            # No fault of the bundle's: another program has the memory, perhaps only now.
+            raise ConfigurationError(
+                f"GPU {gpu.number} ({gpu.facts.name}): {reason_of(error)}; end what else uses it (nvidia-smi lists it)"
+            ) from error
         raise BundleError(f"onnxruntime refuses the network: {reason_of(error)}; export it again") from error
     if CUDA_PROVIDER not in session.get_providers():
         raise ConfigurationError(

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from edge.errors import BundleError, CameraError
+from edge.errors import BundleError, CameraError, DeviceLost
 from edge.inspector.link import Begin, Failed
 from edge.records import Outcome, Reason
 from edge.station.publisher import Topics
@@ -87,20 +87,20 @@ def test_a_failed_camera_withdraws_ready_and_gives_it_back() -> None:
     assert bench.publisher.statuses[-1].ready
 
 
-@pytest.mark.parametrize(("code", "kind"), [(3, BundleError), (4, CameraError)])
+@pytest.mark.parametrize(("code", "kind"), [(3, BundleError), (4, CameraError), (7, DeviceLost)])
 def test_a_required_start_ends_with_the_fault(code: int, kind: type[Exception]) -> None:
     """With start = require, what the first inspector could not do ends the station, in the inspector's words."""
     bench = Bench()
     bench.loop.cycle()
     with pytest.raises(kind, match="as told"):
-        bench.hear(Failed(inspector=1, exit_code=code, text="as told"))
+        bench.hear(Failed(inspector=1, exit_code=code, text="as told", blames_bundle=code == 3))
 
 
 def test_a_waiting_start_goes_on_trying() -> None:
     """With start = wait the station stays up, says why it is not ready, and starts the next inspector."""
     bench = Bench(start="wait")
     bench.loop.cycle()
-    bench.hear(Failed(inspector=1, exit_code=3, text="as told"))
+    bench.hear(Failed(inspector=1, exit_code=3, text="as told", blames_bundle=True))
     bench.supervisor.die(3)
     bench.loop.cycle()
     bench.get_ready()
@@ -172,7 +172,7 @@ def test_the_inspectors_own_reason_is_told_not_its_exit_code() -> None:
     """With start = wait the status keeps the line that says what to mend."""
     bench = Bench(start="wait")
     bench.loop.cycle()
-    bench.hear(Failed(inspector=1, exit_code=3, text="as told"))
+    bench.hear(Failed(inspector=1, exit_code=3, text="as told", blames_bundle=True))
     bench.supervisor.die(3)
     bench.supervisor.start_at_us = None
     bench.loop.cycle()

@@ -42,7 +42,7 @@ def fails(bench: Bench, code: int = 3, text: str = "/bundle: was altered") -> No
     """Let the inspector that is being started fail, and end."""
     while not bench.supervisor.running:
         bench.loop.cycle()
-    bench.hear(Failed(inspector=bench.supervisor.number, exit_code=code, text=text))
+    bench.hear(Failed(inspector=bench.supervisor.number, exit_code=code, text=text, blames_bundle=code == 3))
     bench.supervisor.die(code)
     bench.loop.cycle()
 
