@@ -6,7 +6,6 @@ import hashlib
 import platform
 from pathlib import Path
 
-from edge.errors import ConfigurationError
 from edge.inspector.backend import BackendSettings
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -25,19 +24,10 @@ def device_of(settings: BackendSettings) -> str:
         ConfigurationError: a GPU is asked for, and there is none that can be used.
     """
     if settings.name == "tensorrt" or settings.device == "cuda":
-        return _gpu_facts(settings.gpu)
-    return cpu_from_cpuinfo(_CPUINFO.read_text(encoding="utf-8") if _CPUINFO.exists() else "")
-
-
-def _gpu_facts(gpu: int) -> str:
-    try:
         from edge.inspector.backend.cuda import gpu_facts
-    except ImportError as error:
-        raise ConfigurationError(
-            f"a GPU is asked for, and its driver is not usable ({error}): expected NVIDIA's driver and pycuda; install "
-            "'edge-inspect[nvidia]', or choose backend 'openvino'"
-        ) from error
-    return gpu_facts(gpu).fingerprint
+
+        return gpu_facts(settings.gpu).fingerprint
+    return cpu_from_cpuinfo(_CPUINFO.read_text(encoding="utf-8") if _CPUINFO.exists() else "")
 
 
 def cpu_from_cpuinfo(text: str) -> str:

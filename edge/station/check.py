@@ -70,16 +70,11 @@ def _bundle_line(bundle: Bundle) -> str:
 
 
 def _refuse_backend(station: Station) -> None:
-    name, precision = station.backend.name, station.backend.precision
+    name = station.backend.name
     # Both vendors' packages are called as their backends are.
     if importlib.util.find_spec(name) is None:
         raise ConfigurationError(
             f"key 'backend.name' = {name}: its package is not installed; install it or use another"
-        )
-    if name == "onnxruntime" and precision == "bf16":
-        raise ConfigurationError(
-            f"key 'backend.precision' = {precision}: onnxruntime computes as the network was exported; "
-            "choose fp32, fp16 or int8, or backend openvino"
         )
 
 

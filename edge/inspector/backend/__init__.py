@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from edge.errors import ConfigurationError, InferenceFailed
@@ -41,6 +41,14 @@ class BackendSettings(BaseModel):
         "cpu", description="where onnxruntime computes; tensorrt always takes the GPU, openvino the CPU"
     )
     gpu: int = Field(0, ge=0, le=63, description="number of the GPU, as the driver counts them")
+
+    @model_validator(mode="after")
+    def _can_do_so(self) -> Self:
+        if self.precision == "bf16" and self.name != "openvino":
+            raise ValueError(f"backend {self.name} computes as its file says, and none says bf16; use fp32 or fp16")
+        if self.device == "cuda" and self.name == "openvino":
+            raise ValueError("backend openvino computes on the CPU; use device cpu, or backend onnxruntime or tensorrt")
+        return self
 
 
 class Engine(Protocol):

@@ -62,7 +62,6 @@ class OnnxRuntimeEngine:
     """An Engine; see there."""
 
     def __init__(self, settings: BackendSettings, network: bytes, batched_input: str, batches: tuple[int, ...]) -> None:
-        refuse_other_precision(settings)
         self.backend = VERSION
         self.precision = settings.precision
         self.batches = batches
@@ -118,20 +117,6 @@ class OnnxRuntimeEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def refuse_other_precision(settings: BackendSettings) -> None:
-    """
-    Refuse a precision that no file can bring.
-
-    Raises:
-        ConfigurationError: bf16 is asked for.
-    """
-    if settings.precision == "bf16":
-        raise ConfigurationError(
-            f"precision '{settings.precision}': backend 'onnxruntime' computes as the network was exported; "
-            "choose precision 'fp32' or backend 'openvino'"
-        )
 
 
 def options_of(settings: BackendSettings) -> Any:

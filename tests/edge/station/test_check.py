@@ -45,13 +45,6 @@ def test_a_good_station_passes(tiny_bundle: Path, tmp_path: Path) -> None:
     [
         pytest.param(STRIP, {"convert_to": "bgr8"}, {}, "cam1.*convert_to = bgr8.*mono8", id="format"),
         pytest.param(STRIP, {}, {"run_dir": "/tmp/" + "x" * 100}, "run_dir.*longer than", id="socket"),
-        pytest.param(
-            STRIP,
-            {},
-            {"backend": {"name": "onnxruntime", "precision": "bf16"}},
-            "precision.*bf16.*fp32",
-            id="precision",
-        ),
     ],
 )
 def test_what_the_start_refuses_is_refused(

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from pydantic import ValidationError
 
 from edge.errors import BundleError, ConfigurationError, InferenceFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
@@ -132,3 +133,17 @@ def test_vendors_are_imported_when_chosen() -> None:
     """The seam itself loads no vendor's package."""
     code = "import sys, edge.inspector.backend; sys.exit({'openvino', 'onnxruntime'} & set(sys.modules) != set())"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "onnxruntime", "precision": "bf16"}, "none says bf16"),
+        ({"name": "tensorrt", "precision": "bf16"}, "none says bf16"),
+        ({"name": "openvino", "device": "cuda"}, "computes on the CPU"),
+    ],
+)
+def test_what_a_backend_cannot_do_is_no_setting(settings: dict[str, str], said: str) -> None:
+    """A label that is not what is computed would be a silent lie."""
+    with pytest.raises(ValidationError, match=said):
+        BackendSettings.model_validate(settings)

@@ -19,12 +19,6 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
         open_engine(BackendSettings(name="onnxruntime"), b"", "tiles", (1,))
 
 
-def test_bf16_is_refused() -> None:
-    """It computes as exported; another precision would be a silent lie."""
-    with pytest.raises(ConfigurationError, match="precision 'bf16'"):
-        open_engine(BackendSettings(name="onnxruntime", precision="bf16"), b"", "tiles", (1,))
-
-
 def test_gpu_needs_the_other_package() -> None:
     """The package of the extra onnx has no CUDA provider: the error names the one that has."""
     with pytest.raises(ConfigurationError, match=r"no CUDA provider; put 'edge-inspect\[nvidia-onnx\]'"):
