@@ -37,7 +37,9 @@ class Copier(threading.Thread):
         self._after = after
 
     def run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        nice = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        # Never less: only root may.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(nice, _NICE))
         if self._after is not None:
             self._after.join()
             self._after = None

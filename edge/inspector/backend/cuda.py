@@ -211,9 +211,13 @@ class Gpu:
             work: has been done once before, so that nothing is initialised on the way; enqueues only.
 
         Raises:
-            InferenceFailed: something of it cannot be captured.
+            InferenceFailed: something of it cannot be captured; raised here and not at the end of ``current()``, so
+                that whoever captures can go on without a graph.
         """
-        return libcuda.captured(self.stream_handle, work)
+        try:
+            return libcuda.captured(self.stream_handle, work)
+        except (cuda.Error, libcuda.Refused) as error:
+            raise self._judged(error) from error
 
     # ---- the end
 

@@ -241,7 +241,7 @@ def test_answers_that_are_no_numbers_arrive(engine: TensorRtEngine) -> None:
         assert np.isnan(add(engine, 1)).all()
 
 
-@pytest.mark.parametrize("fault", ["empty-graph", "refuse-capture"])
+@pytest.mark.parametrize("fault", ["empty-graph", "refuse-capture", "spoil-capture"])
 def test_bad_graph_is_not_used(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     """It would replay old answers: said in the log, and plain enqueue is used."""
     before = live()

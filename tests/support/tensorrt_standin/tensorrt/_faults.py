@@ -5,6 +5,7 @@ refuse:N         from the N-th execute_async_v3 on (1 = the next) it returns Fal
 nan:N            from the N-th computation on outputs of floats are NaN, the others 0
 sticky:N         the N-th computation reads where there is nothing: every later CUDA call says so
 refuse-capture   execute_async_v3 returns False while its stream captures
+spoil-capture    execute_async_v3 waits for the device while its stream captures: the driver refuses the graph
 empty-graph      execute_async_v3 returns True while its stream captures, and nothing is captured
 build            a network cannot be built
 memory           a plan cannot be deserialised for want of memory

@@ -124,6 +124,8 @@ class IExecutionContext:
         CUDA.cuStreamIsCapturing(ctypes.c_void_p(stream_handle), ctypes.byref(capturing))
         if capturing.value and _faults.wanted("empty-graph"):
             return True
+        if capturing.value and _faults.wanted("spoil-capture"):
+            CUDA.cuCtxSynchronize()
         if capturing.value and _faults.wanted("refuse-capture"):
             return self._no("stand-in: Error Code 1: Myelin (operation not permitted when stream is capturing)")
         if _faults.now("refuse"):
