@@ -6,6 +6,12 @@ BIN := $(VENV)/bin
 # Twice quiet: no notes about indexes, only errors.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install --constraint constraints.txt
 REPORTS := .cache/reports
+# Apart from .venv: onnxruntime-gpu cannot live beside onnxruntime. For CUDA 13; TENSORRT= leaves TensorRT out.
+# docs/engines.md has the values for CUDA 12 and for a Jetson; after a change of them remove $(GPU_VENV).
+GPU_VENV := .venv-gpu
+GPU_VENV_FLAGS ?=
+GPU_PACKAGES ?= '.[gpu-check]'
+TENSORRT ?= 'tensorrt-cu13>=10.13,<12'
 # What `make demo-bundle` makes on the way; outside build/, so that `make clean` keeps half an hour of training.
 BUNDLE_RUN := runs/demo-bundle
 # Chosen on the strip's val split between escapes and false rejects; docs/results.md says what they cost.
@@ -16,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -u -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint qualify qualify-training bench demo-bundle settings-doc clean distclean
+.PHONY: help demo test lint qualify qualify-training bench gpu-check demo-bundle settings-doc clean distclean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +42,17 @@ $(VENV)/.installed-base: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed-base
 	@$(call installed,dev,--editable '.[dev]')
+
+# Before gigabytes are fetched: a driver, and what pycuda is compiled with.
+$(GPU_VENV)/.installed: pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null \
+	  || { echo "make: no NVIDIA driver on this machine (libcuda.so.1 is not to be found): gpu-check needs one; see docs/engines.md" >&2; exit 1; }
+	@[ -n "$${CUDA_ROOT-}" ] || command -v nvcc >/dev/null \
+	  || { echo "make: nvcc is not to be found, and pycuda is built from source: put it into PATH, or say CUDA_ROOT=/usr/local/cuda; see docs/engines.md" >&2; exit 1; }
+	@rm -rf $(GPU_VENV) && "$(PYTHON)" -m venv $(GPU_VENV_FLAGS) $(GPU_VENV)
+	@echo "installing the check for a GPU into $(GPU_VENV) ..."
+	@$(subst $(BIN),$(GPU_VENV)/bin,$(PIP)) --editable $(GPU_PACKAGES) $(TENSORRT)
+	@touch $@
 
 # $(call installed,name,what): install, print the seconds it took, leave the stamp with them.
 define installed
@@ -79,6 +96,9 @@ qualify-training: $(VENV)/.installed-dev ## the figures of training, some hours,
 bench: $(VENV)/.installed-base ## stage times of the demo's stream on this machine
 	@$(BIN)/edge-bench
 
+gpu-check: $(GPU_VENV)/.installed ## on a machine with an NVIDIA GPU: daemon, parity, times, roofline, as a dated table
+	@$(GPU_VENV)/bin/python -m tests.gpu
+
 demo-bundle: $(VENV)/.installed-dev ## train and export the bundle that ships, on the built-in steel strip (half an hour on 2 cores)
 	@rm -rf $(BUNDLE_RUN)
 	$(BIN)/python -m edge.synthetic --out $(BUNDLE_RUN)/reference --frames 70 --defect-share 0.6 --seed 90210
@@ -113,4 +133,4 @@ clean: ## remove what tests and demo wrote
 	@find edge engines training tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and training runs too
-	@rm -rf $(VENV) runs
+	@rm -rf $(VENV) $(GPU_VENV) runs
