@@ -30,6 +30,8 @@ _WORKSPACE = 2 << 30
 """Most memory a layer may use while it is tried out [bytes]; less only rules some ways to compute out."""
 _LEVEL = 3
 _SAY_EVERY_S = 0.25
+_LAST_LINES = 20
+"""Of the log, told when a build fails: nothing else is kept of it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ def _build(network: bytes, rows: tuple[str, int, int], timing_cache: bytes, prog
         with device.current():
             plan, cache = _built(device, log, network, rows, timing_cache, progress)
             return Plan(plan=plan, timing_cache=cache, layers=_layers(device, log, plan), log="\n".join(lines))
+    except BundleError:
+        for line in lines[-_LAST_LINES:]:
+            progress.say(line)
+        raise
     finally:
         device.close()
 
@@ -111,7 +117,7 @@ def _built(
     started_with = _timing_cache(config, timing_cache)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
-        raise refusal(device, log, "no engine could be built of the network", "the build log says more")
+        raise refusal(device, log, "no engine could be built of the network", "the lines before say more")
     measured = bytes(memoryview(config.get_timing_cache().serialize()))
     del started_with  # That config keeps it alive is said nowhere.
     return bytes(memoryview(plan)), measured
@@ -174,7 +180,7 @@ def _layers(device: Gpu, log: Log, plan: bytes) -> str:
     runtime = started(device, log, trt.Runtime)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        raise refusal(device, log, "the engine just built cannot be opened", "the build log says more")
+        raise refusal(device, log, "the engine just built cannot be opened", "the lines before say more")
     return str(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
 
 
@@ -188,7 +194,7 @@ class _Progress(trt.IProgressMonitor):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, say: Callable[[str], None], now_s: Callable[[], float] = time.monotonic) -> None:
         trt.IProgressMonitor.__init__(self)
-        self._say = say
+        self.say = say
         self._now_s = now_s
         self._steps: dict[str, int] = {}
         self._said_s = -_SAY_EVERY_S
@@ -208,4 +214,4 @@ class _Progress(trt.IProgressMonitor):  # type: ignore[misc, unused-ignore]
     def _tell(self, line: str) -> None:
         if self._now_s() - self._said_s >= _SAY_EVERY_S:
             self._said_s = self._now_s()
-            self._say(line)
+            self.say(line)

@@ -165,7 +165,8 @@ def _vendor(name: BackendName) -> _Vendor:
         from edge.inspector.backend import tensorrt
 
         return _Vendor(tensorrt.VERSION, tensorrt.TensorRtEngine)
-    except ImportError as error:
+    # OSError: a package of which a library of its own is missing.
+    except (ImportError, OSError) as error:
         raise ConfigurationError(
             f"backend '{name}' is not usable ({error}): expected the package of an extra; install "
             f"'edge-inspect[{_EXTRAS.get(name, 'onnx')}]' or choose backend 'openvino'"

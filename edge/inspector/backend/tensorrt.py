@@ -296,7 +296,8 @@ def refusal(gpu: Gpu, log: Log, what: str, mending: str) -> ConfigurationError |
     gpu.require_alive()
     if "out of memory" in log.reason.lower():
         return ConfigurationError(
-            f"{VERSION}: {what} ({log.reason}); end what else uses the GPU (nvidia-smi lists it), or lower max_tiles"
+            f"{VERSION}: too little memory of the GPU ({log.reason}); end what else uses it (nvidia-smi lists it), or "
+            "lower max_tiles"
         )
     return BundleError(f"{VERSION}: {what} ({log.reason}); {mending}")
 
