@@ -233,11 +233,21 @@ def _held(samples: list[tuple[float, Resources]], settling_s: float) -> dict[str
     first, last = settled[0][1], settled[-1][1]
     return {
         "RSS [MB]": [round(first.rss_mb, 1), round(last.rss_mb, 1)],
+        "RSS by minute [MB]": [round(held.rss_mb, 1) for _, held in _each_minute(settled)],
         "RSS slope [MB/h]": slope_per_h([at_s for at_s, _ in settled], [held.rss_mb for _, held in settled]),
         "descriptors": [first.descriptors, last.descriptors, max(held.descriptors for _, held in settled)],
         "threads": [first.threads, last.threads, max(held.threads for _, held in settled)],
         "minutes": (settled[-1][0] - settled[0][0]) / 60,
     }
+
+
+def _each_minute(samples: list[tuple[float, Resources]]) -> Iterator[tuple[float, Resources]]:
+    """Yield the first sample of each minute: whether it grows or has settled is seen in them, not in a slope."""
+    minute = -1
+    for at_s, held in samples:
+        if int(at_s // 60) > minute:
+            minute = int(at_s // 60)
+            yield at_s, held
 
 
 def _broken(figures: dict[str, Any], seconds: float) -> Iterator[str]:
