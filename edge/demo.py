@@ -6,6 +6,7 @@ The strip knows its own defects, so that the end can say how the verdicts compar
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -128,6 +129,13 @@ def _summarise(command: Demo, tally: Tally, console: Console) -> None:
     console.print("masks received, Dice on the frames that have the class", style="italic")
     console.print(_dice_table(tally, truth))
     console.print(_figures(command, tally))
+    unknown = sum(verdict.outcome is Outcome.UNKNOWN for verdict in tally.verdicts)
+    if unknown:
+        console.print(
+            f"{unknown} of {len(tally.verdicts)} parts are UNKNOWN: this machine is too slow for {command.rate_hz:g} "
+            f"frames/s, or busy (load {os.getloadavg()[0]:.1f}); try again, or --rate-hz {command.rate_hz / 4:g}",
+            highlight=False,
+        )
 
 
 def _figures(command: Demo, tally: Tally) -> Table:

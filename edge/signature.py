@@ -139,11 +139,13 @@ def _read(path: Path, *, private: bool) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode & 0o777
-            if private and mode & _OTHERS:
+            pem = file.read(_MOST_KEY_BYTES)
+            # A public key may be read by all; that it is none to sign with is told by who decodes it.
+            if private and mode & _OTHERS and b"PUBLIC KEY" not in pem:
                 raise ConfigurationError(
                     f"{path}: its mode is {mode:03o}, expected 600: others may read this private key; chmod 600 {path}"
                 )
-            return file.read(_MOST_KEY_BYTES)
+            return pem
     except OSError as error:
         raise ConfigurationError(
             f"{path}: the key cannot be read: {error.strerror}; check path, owner and mode"

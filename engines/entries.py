@@ -22,7 +22,10 @@ _MOST_GPUS = 64
 def list_entries(command: List, console: Console) -> int:
     """Print every entry with what it is for, and whether this machine can use it."""
     cache = EngineCache(command.cache or default_engine_cache())
-    for path, entry in cache.entries():
+    entries = cache.entries()
+    if not entries:
+        console.print(f"{cache.folder}: no engines", highlight=False, soft_wrap=True, markup=False)
+    for path, entry in entries:
         if isinstance(entry, Entry):
             target = entry.target
             made = f"{target.backend} {target.precision}, {entry.bundle}, {target.device}, made {entry.made_utc}"
@@ -43,7 +46,10 @@ def prune_entries(command: Prune, console: Console) -> int:
     """
     cache = EngineCache(command.cache or default_engine_cache())
     kept = {read_bundle(path).hash for path in command.bundles}
-    for path, why in _useless_entries(cache, kept, unusable=command.unusable):
+    useless_ones = list(_useless_entries(cache, kept, unusable=command.unusable))
+    if not useless_ones:
+        console.print(f"{cache.folder}: nothing to remove", highlight=False, soft_wrap=True, markup=False)
+    for path, why in useless_ones:
         if not command.dry_run:
             cache.remove(path)
         done = "would be removed" if command.dry_run else "removed"

@@ -113,7 +113,9 @@ class Build(_OnMachine, frozen=True):
     size: list[str] = Field(
         [], description="HEIGHTxWIDTH of these pictures [px], as the station's cameras; none = the reference frames'"
     )
-    keep: list[str] = Field([], description="int8: leave this layer alone, as the report names it: segmenter:LAYER")
+    keep: list[str] = Field(
+        [], description="int8: leave this layer alone, as the report names it: segmenter:LAYER; once for each layer"
+    )
 
 
 class List(BaseModel, frozen=True):

@@ -97,6 +97,8 @@ def _proof_of_own(bundle: Bundle, target: Target, cache: EngineCache) -> Entry |
 
 def _not_built(bundle: Bundle, settings: BackendSettings, target: Target, cache: EngineCache) -> str:
     command = f"edge-engine build {bundle.path} --backend {settings.name} --precision {settings.precision}"
+    if settings.precision != "fp32":
+        command += " --calibration PICTURES"
     others = list(_others(target, cache))
     found = f"only for {others[0]}" if others else "none"
     return (

@@ -43,6 +43,8 @@ def check(station: Station, console: Console) -> None:
     console.print(_bundle_line(bundle))
     console.print(_journal_line(station))
     console.print(f"backend  {station.backend.name} {station.backend.precision}, {station.backend.threads} threads")
+    if station.backend.name == "tensorrt" or station.backend.precision in ("fp16", "int8"):
+        console.print("engines  must have been built here: edge-engine list shows them, edge-engine build makes them")
     for name, endpoint in station.endpoints:
         console.print(f"{name:8} {endpoint}")
     for camera in station.cameras:

@@ -85,7 +85,10 @@ def read_calibration(path: Path) -> Calibration:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Calibration)
     except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; edge-train calibrate writes it") from error
+        raise ConfigurationError(
+            f"{path}: {error.strerror}; edge-train calibrate writes it; to export without a proof name --classifier "
+            "FILE and --segmenter FILE instead of --run"
+        ) from error
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"{path}: not a calibration: {error}; run edge-train calibrate again") from error
 

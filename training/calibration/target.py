@@ -48,7 +48,8 @@ class Target(Record, frozen=True):
             raise TargetUnsupported(
                 f"--{self.aim} = {self.at_most:g} cannot be proven: split '{split}' has {groups} independent "
                 f"{self.kind} parts, and even without a miss {needed} are needed at {self.confidence:.4g} confidence; "
-                f"add {needed - groups} more, or ask for less: these can prove "
+                f"add {needed - groups} more there (some {5 * (needed - groups)} in all, where a fifth goes to "
+                f"'{split}'), or ask for less: these can prove "
                 f"{_provable(groups, self.confidence)} at best"
             )
 

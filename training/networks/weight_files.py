@@ -98,15 +98,16 @@ def published(name: str) -> WeightFile:
     otherwise = "or train from random weights: --strategy scratch"
     if wanted is None:
         raise ConfigurationError(
-            f"backbone '{name}': timm publishes no weights for it; give a file by --weights FILE, {otherwise}"
+            f"backbone '{name}': timm publishes no weights for it; give a file by --weights FILE (of both: "
+            f"--classifier-weights, --segmenter-weights), {otherwise}"
         )
     try:
         state = published_weights(name)
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"backbone '{name}': its weights are not here and timm cannot fetch them ({_first_line(error)}); on a "
-            f"machine with access to timm's hub get '{wanted}', then give it by --weights FILE or put it at "
-            f"~/{CACHE / cached.name}; {otherwise}"
+            f"machine with access to timm's hub get '{wanted}', then give it by --weights FILE (of both: "
+            f"--classifier-weights, --segmenter-weights) or put it at ~/{CACHE / cached.name}; {otherwise}"
         ) from error
     require_finite(state, f"timm {published_name(name)}")
     digest = hashlib.sha256(safetensors.save(state)).hexdigest()
