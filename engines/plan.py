@@ -10,9 +10,10 @@ The same calls from 10.3 to 11.4. Sources: TensorRT Python API reference, ``Buil
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from edge.errors import BundleError, ConfigurationError
@@ -80,13 +81,27 @@ def build_plan(
     progress = _Progress(say)
     rows = (batched_input, min(batches), max(batches))
     # Python hears Ctrl-C when its main thread runs, which TensorRT would keep for minutes.
-    with ThreadPoolExecutor(1, "build") as elsewhere:
-        build = elsewhere.submit(_build, network, rows, timing_cache, progress, gpu)
-        try:
-            return build.result()
-        except KeyboardInterrupt:
-            progress.stopped = True
-            raise
+    built: Future[Plan] = Future()
+    thread = threading.Thread(
+        target=_fulfil, args=(built, lambda: _build(network, rows, timing_cache, progress, gpu)), name="build"
+    )
+    # Not an executor: one that is interrupted while it starts its thread does not wait for it.
+    try:
+        thread.start()
+        return built.result()
+    except KeyboardInterrupt:
+        progress.stopped = True
+        raise
+    finally:
+        if thread.ident is not None:
+            thread.join()
+
+
+def _fulfil(built: Future[Plan], build: Callable[[], Plan]) -> None:
+    try:
+        built.set_result(build())
+    except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        built.set_exception(error)
 
 
 def _build(network: bytes, rows: tuple[str, int, int], timing_cache: bytes, progress: _Progress, gpu: int) -> Plan:
