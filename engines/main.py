@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic_settings import get_subcommand
 from rich.console import Console
@@ -22,24 +23,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(command: Command) -> int:
-    console = Console()
     chosen = get_subcommand(command, cli_exit_on_error=False)
-    if isinstance(chosen, Verify):
-        return verify_bundle(chosen, console)
-    if isinstance(chosen, Inspect):
-        return inspect_bundle(chosen, console)
-    if isinstance(chosen, Keygen):
-        return make_keys(chosen, console)
-    if isinstance(chosen, Sign):
-        return sign_bundle(chosen, console)
-    if isinstance(chosen, Build):
-        return build_engines(chosen, console)
-    if isinstance(chosen, List):
-        return list_entries(chosen, console)
-    if isinstance(chosen, Prune):
-        return prune_entries(chosen, console)
-    assert isinstance(chosen, Export)
-    return _export(chosen, console)
+    return _WORK[type(chosen)](chosen, Console())
 
 
 def _export(command: Export, console: Console) -> int:
@@ -59,3 +44,15 @@ def _export(command: Export, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
+
+
+_WORK: dict[Any, Callable[[Any, Console], int]] = {
+    Export: _export,
+    Verify: verify_bundle,
+    Inspect: inspect_bundle,
+    Keygen: make_keys,
+    Sign: sign_bundle,
+    Build: build_engines,
+    List: list_entries,
+    Prune: prune_entries,
+}
