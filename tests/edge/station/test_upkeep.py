@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from edge.settings import JournalSettings
+from edge.station import upkeep
 from edge.station.entries import Position
 from edge.station.journal import Journal
 from edge.station.store import FILE, connect
-from edge.station.upkeep import BITE, Lifetime, delete_bite, used_bytes
+from edge.station.upkeep import BITE, Lifetime, checkpoint, delete_bite, used_bytes
 from tests.support.journal import DAY_US, HandClock, answer_parts, opened, page, records, trigger
 
 HOUR_US = DAY_US // 24
@@ -175,3 +176,34 @@ def test_a_value_that_no_station_wrote_is_told(tmp_path: Path, statement: str) -
     assert "upkeep: holds what was never written" in journal.alarm
     assert connection.execute("SELECT count(*) FROM parts").fetchone() == (3,)
     connection.close()
+
+
+# ---- the write-ahead log ---------------------------------------------------------------------------------------------
+
+
+def test_the_log_begins_again_beside_a_line_that_never_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something is written while it is copied: it is as long as between two copies, and no longer."""
+    clock = HandClock()
+    journal = opened(tmp_path, clock=clock)
+    part = 1
+
+    def write() -> None:
+        nonlocal part
+        answer_parts(journal, part, part + 39)
+        part += 40
+        journal.write_waiting()
+
+    def copy(connection: sqlite3.Connection) -> None:
+        checkpoint(connection)
+        if not journal._turn.locked():
+            write()  # The writer's thread: it may, whenever nobody has the turn.
+
+    monkeypatch.setattr(upkeep, "checkpoint", copy)
+    sizes = []
+    for _ in range(12):
+        write()
+        clock.us += HOUR_US
+        journal.keep_house()
+        sizes.append((tmp_path / f"{FILE}-wal").stat().st_size)
+    journal.abandon()
+    assert sizes[-1] == sizes[2]
