@@ -65,8 +65,8 @@ class Upkeep:
         if fresh >= _CHECKPOINT_ENTRIES or (fresh and self._clock.now_us() - at_us >= _CHECKPOINT_US):
             self._checkpointed = (entries_written, self._clock.now_us())
             checkpoint(connection)
-            # What was written meanwhile is little. SQLite begins the log again only when all of it has been copied: beside
-            # a line that never pauses that never came about, and the log grew until the disk was full.
+            # What was written meanwhile is little. SQLite begins the log again only when all of it has been copied, which
+            # never comes about by itself beside a line that never pauses: the log would grow without end.
             with self._turn:
                 checkpoint(connection)
 
