@@ -65,8 +65,8 @@ class Upkeep:
         if fresh >= _CHECKPOINT_ENTRIES or (fresh and self._clock.now_us() - at_us >= _CHECKPOINT_US):
             self._checkpointed = (entries_written, self._clock.now_us())
             checkpoint(connection)
-            # What was written meanwhile is little. SQLite begins the log again only when all of it has been copied; that
-            # never comes about by itself beside a line that never pauses, and the log would grow without end.
+            # What was written meanwhile is little. SQLite begins the log again only when all of it has been copied,
+            # which never comes about by itself beside a line that never pauses: the log would grow without end.
             with self._turn:
                 checkpoint(connection)
 
