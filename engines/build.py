@@ -30,7 +30,7 @@ NOT_IDENTICAL = 3
 """The exit code of ParityFailed: the lines before have said why."""
 
 _TIMING_CACHE = "timing.cache"
-_MOVED_TILES = 8
+_MOVED_TILES = 4
 _CHECKED_BATCHES = (1, 4)
 NETWORKS = (CLASSIFIER, SEGMENTER)
 
@@ -204,7 +204,7 @@ def _proven(
         parity = measure_parity(bundle, *engines, NO_BAND if guard is None else guard.band)
         pages = worst_frames(bundle, parity, engines[1])
     problems = [*problems_of(parity), *(_band_problems(guard, manifest, target) if guard is not None else [])]
-    moved = _moved(bundle, made, pictures) if problems else []
+    moved, costly = (_moved(bundle, made, pictures, costly=of) if problems else [] for of in (False, True))
     facts = {
         "bundle": f"{manifest.name} {manifest.version}, release {manifest.release}, {bundle.hash[:12]}",
         "backend": f"{target.backend} {target.precision}",
@@ -212,7 +212,7 @@ def _proven(
         "command": shlex.join(["edge-engine", *sys.argv[1:]]),
         **({} if guard is None else {"guard band": _in_words(guard)}),
     }
-    return _Proof(parity, guard, problems, page_from_report(parity, problems, facts, pages, moved))
+    return _Proof(parity, guard, problems, page_from_report(parity, problems, facts, pages, moved, costly))
 
 
 def _opened(
@@ -243,18 +243,18 @@ def _band_problems(guard: GuardReport, manifest: Manifest, target: Target) -> li
     return []
 
 
-def _moved(bundle: Bundle, made: _Made, pictures: CalibrationSet | None) -> list[tuple[str, float]]:
-    """Return the layers that moved most in either network, named as --keep wants them."""
+def _moved(bundle: Bundle, made: _Made, pictures: CalibrationSet | None, *, costly: bool) -> list[tuple[str, float]]:
+    """Return the layers that moved most in either network, or those worth keeping, named as --keep wants them."""
     if pictures is None or made.networks[CLASSIFIER] == bundle.classifier:
         return []
-    from engines.moved import MOST_NAMED, moved_layers
+    from engines.moved import MOST_NAMED, costly_layers, moved_layers
 
     tiles = pictures.tiles(bundle.manifest, _MOVED_TILES)
     masters = {CLASSIFIER: bundle.classifier, SEGMENTER: bundle.segmenter}
     found = [
         (f"{name}:{layer}", deviation)
         for name, master in masters.items()
-        for layer, deviation in moved_layers(master, made.networks[name], tiles)
+        for layer, deviation in (costly_layers if costly else moved_layers)(master, made.networks[name], tiles)
     ]
     return sorted(found, key=lambda pair: -pair[1])[:MOST_NAMED]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edge.bundle import Bundle, load_reference
 from edge.inspector.backend import Engine
-from edge.inspector.parity import TOLERANCES, FrameParity, ParityReport, labels_of
+from edge.inspector.parity import ParityReport, labels_of
+from engines.figures import HEADINGS, allowed_figures, figures_of, iou_text
 
 WORST = 4
 """So many frames are drawn."""
@@ -29,7 +30,6 @@ _STYLE = """
   figure { margin: 1rem 0; } img { max-width: 100%; } figcaption { font-size: .85rem; opacity: .8; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 """
-_HEADINGS = ("frame", "score deviation", "gate flips", "marked px", "IoU", "px differing", "confidence deviation")
 
 
 def page_from_report(
@@ -38,6 +38,7 @@ def page_from_report(
     facts: Mapping[str, str],
     pictures: Sequence[tuple[str, bytes]],
     moved: Sequence[tuple[str, float]] = (),
+    costly: Sequence[tuple[str, float]] = (),
 ) -> str:
     """
     Return the page.
@@ -46,25 +47,35 @@ def page_from_report(
         report: what was measured; *problems*, what of it is out of tolerance.
         facts: what else a reader must know, by name: bundle, machine, command, guard band.
         pictures: caption and PNG of each, the worst frame first; see worst_frames().
-        moved: layer and relative deviation from float32, the largest first.
+        moved: layer and relative deviation of what it makes from float32, the largest first.
+        costly: layer and how far it alone moves the logits, the largest first: those that are worth keeping.
     """
     state = "failed" if problems else "passed"
+    rows = [(frame.name, *figures_of(frame)) for frame in report.frames]
+    rows.append(("allowed", *allowed_figures(report.precision)))
     parts = [
         f"<h1>Parity: {escape(report.backend)}, {escape(report.precision)}</h1>",
         f'<p class="{state}"><strong>{state}</strong></p>',
         *(f'<p class="failed">{escape(problem)}</p>' for problem in problems),
         _table(("", ""), facts.items()),
         "<h2>Frames</h2>",
-        _table(_HEADINGS, [*map(_figures, report.frames), _allowed(report)]),
+        _table(("frame", *HEADINGS), rows),
         f"<p>Labels follow other thresholds: {report.thresholds.followed:.1%} of {report.thresholds.pixels_changed} px "
         f"of frame {escape(report.thresholds.name)}.</p>",
         "<h2>Worst frames</h2><p>Blue: PyTorch's labels; orange: this machine's.</p>",
         *(_figure(caption, png) for caption, png in pictures),
     ]
-    if moved:
-        rows = [(name, f"{deviation:.3f}") for name, deviation in moved]
-        parts += ["<h2>Layers that moved most</h2>", _table(("layer", "relative deviation"), rows)]
-        parts.append(f"<pre>edge-engine build ... --keep {escape(moved[0][0])}</pre>")
+    for title, layers in (
+        ("Layers that moved most", moved),
+        ("Layers that move the logits most, by themselves", costly),
+    ):
+        if layers:
+            parts += [
+                f"<h2>{title}</h2>",
+                _table(("layer", "relative deviation"), [(n, f"{d:.3f}") for n, d in layers]),
+            ]
+    if costly:
+        parts.append(f"<pre>edge-engine build ... --keep {escape(costly[0][0])}</pre>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parity</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
@@ -87,7 +98,7 @@ def worst_frames(bundle: Bundle, report: ParityReport, segmenter: Engine) -> lis
     for frame in worst:
         reference = load_reference(bundle, frames[frame.name])
         expected, found = labels_of(bundle, reference, segmenter)
-        caption = f"{frame.name}: {frame.pixels_differing} of {frame.pixels} px differ, IoU {_iou(frame.iou)}"
+        caption = f"{frame.name}: {frame.pixels_differing} of {frame.pixels} px differ, IoU {iou_text(frame.iou)}"
         drawn.append((caption, _drawn(reference.image, expected, found)))
     return drawn
 
@@ -103,36 +114,6 @@ def _drawn(image: NDArray[np.uint8], expected: NDArray[np.uint8], found: NDArray
     size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
     _, png = cv2.imencode(".png", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
     return png.tobytes()
-
-
-def _figures(frame: FrameParity) -> Sequence[str]:
-    return (
-        frame.name,
-        f"{frame.score_deviation:.1e}",
-        str(frame.gate_flips),
-        str(frame.pixels_marked),
-        _iou(frame.iou),
-        str(frame.pixels_differing),
-        f"{frame.confidence_deviation:.1e}",
-    )
-
-
-def _allowed(report: ParityReport) -> Sequence[str]:
-    allowed = TOLERANCES[report.precision]
-    iou = f"{allowed.iou} of all, {allowed.frame_iou} each"
-    return (
-        "allowed",
-        f"{allowed.score:.1e}",
-        "",
-        "",
-        iou,
-        f"{allowed.differing:.1e} of a frame",
-        f"{allowed.confidence:.1e}",
-    )
-
-
-def _iou(iou: float | None) -> str:
-    return "nothing marked" if iou is None else f"{iou:.4f}"
 
 
 def _figure(caption: str, png: bytes) -> str:

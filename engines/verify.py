@@ -10,9 +10,10 @@ from edge.inspector.backend import open_engine
 from edge.inspector.cache import EngineCache
 from edge.inspector.engines import engines_for
 from edge.inspector.guard import NO_BAND
-from edge.inspector.parity import TOLERANCES, FrameParity, ParityReport, measure_parity, problems_of
+from edge.inspector.parity import ParityReport, measure_parity, problems_of
 from edge.settings import default_engine_cache
 from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES, Limit, Manifest
+from engines.figures import HEADINGS, allowed_figures, figures_of, iou_text
 from engines.options import Inspect, Verify
 
 PARITY_BATCHES = (1, 4)
@@ -69,48 +70,24 @@ def inspect_bundle(command: Inspect, console: Console) -> int:
 
 
 def _parity_table(report: ParityReport) -> Table:
-    tolerance = TOLERANCES[report.precision]
     table = Table(title=f"{report.backend} {report.precision} against PyTorch", title_justify="left")
     table.add_column("frame")
-    for heading in ("score deviation", "gate flips", "marked px", "IoU", "pixels differing", "confidence deviation"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for frame in report.frames:
-        table.add_row(frame.name, *_figures(frame))
+        table.add_row(frame.name, *figures_of(frame))
     table.add_section()
     table.add_row(
         "worst; IoU: of all",
         f"{report.score_deviation:.1e}",
         str(report.gate_flips),
         str(sum(frame.pixels_marked for frame in report.frames)),
-        _iou_text(report.iou),
+        iou_text(report.iou),
         f"{max(f.pixels_differing / f.pixels for f in report.frames):.1e} of a frame",
         f"{max(f.confidence_deviation for f in report.frames):.1e}",
     )
-    table.add_row(
-        "allowed",
-        f"{tolerance.score:.1e}",
-        "",
-        "",
-        f"{tolerance.iou}, each {tolerance.frame_iou}",
-        f"{tolerance.differing:.1e} of a frame",
-        f"{tolerance.confidence:.1e}",
-    )
+    table.add_row("allowed", *allowed_figures(report.precision))
     return table
-
-
-def _figures(frame: FrameParity) -> list[str]:
-    return [
-        f"{frame.score_deviation:.1e}",
-        str(frame.gate_flips),
-        str(frame.pixels_marked),
-        _iou_text(frame.iou),
-        str(frame.pixels_differing),
-        f"{frame.confidence_deviation:.1e}",
-    ]
-
-
-def _iou_text(iou: float | None) -> str:
-    return "nothing marked" if iou is None else f"{iou:.4f}"
 
 
 def _summary_table(bundle: Bundle) -> Table:

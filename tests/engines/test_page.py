@@ -26,7 +26,7 @@ def test_page_stands_alone_and_shows_what_is_wrong(tiny_bundle: Path) -> None:
         report = measure_parity(bundle, classifier, segmenter)
         pictures = worst_frames(bundle, report, segmenter)
     page = page_from_report(
-        report, ["IoU 0.5 <expected> more"], {"machine": "a & b"}, pictures, [("node_conv2d_3", 0.25)]
+        report, ["IoU 0.5 <expected> more"], {"machine": "a & b"}, pictures, [("deep", 0.5)], [("node_conv2d_3", 0.25)]
     )
     assert "IoU 0.5 &lt;expected&gt; more" in page
     assert "a &amp; b" in page
