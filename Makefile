@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -u -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint qualify qualify-training bench gpu-check demo-bundle settings-doc clean distclean
+.PHONY: help demo test test-integration lint qualify qualify-training bench gpu-check demo-bundle settings-doc clean distclean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,17 @@ $(VENV)/.installed-base: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed-base
 	@$(call installed,dev,--editable '.[dev]')
+
+# The peers of the tests under tests/integration: Debian's packages, then the Python binding that is compiled with them.
+$(VENV)/.installed-integration: tests/integration/packages.txt $(VENV)/.installed-dev
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $$(cat $<) 2>/dev/null | awk '$$1 == "installed" { print $$2 }' | sort | comm -13 - <(sort $<)); \
+	if [ -n "$$missing" ]; then \
+	  [ "$$(id -u)" = 0 ] || { echo "make: missing packages, install them as root: apt-get install --no-install-recommends $$(echo $$missing)" >&2; exit 1; }; \
+	  echo "installing Debian packages: $$(echo $$missing) ..."; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get -qq update && apt-get -qq install --yes --no-install-recommends $$missing > /dev/null; \
+	fi
+	@$(call installed,integration,--editable '.[genicam]')
 
 # Before gigabytes are fetched: a driver, and what pycuda is compiled with.
 $(GPU_VENV)/.installed: pyproject.toml constraints.txt
@@ -75,10 +86,14 @@ test: $(VENV)/.installed-dev ## lint, types, import rules, all tests
 	@began=$$(date +%s); \
 	$(MAKE) --no-print-directory lint; \
 	static_s=$$(( $$(date +%s) - began )); \
-	passed=0; $(BIN)/python -m pytest -m "not slow" --junit-xml=$(REPORTS)/tests.xml || passed=$$?; \
+	passed=0; $(BIN)/python -m pytest -m "not slow" --ignore tests/integration --junit-xml=$(REPORTS)/tests.xml || passed=$$?; \
 	$(BIN)/python -m tests.support.seconds $(REPORTS)/tests.xml \
 	  install=$$(( $$(cat $(VENV)/.installed-base) + $$(cat $(VENV)/.installed-dev) )) static=$$static_s; \
 	exit $$passed
+
+test-integration: $(VENV)/.installed-integration ## tests against real peers: RTSP server, GigE Vision camera, systemd; needs Debian packages, as root
+	@mkdir -p $(REPORTS)
+	@INTEGRATION=1 $(BIN)/python -m pytest tests/integration --junit-xml=$(REPORTS)/integration.xml
 
 lint: $(VENV)/.installed-dev ## the static part of make test
 	@$(BIN)/ruff check --quiet .

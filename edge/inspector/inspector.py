@@ -309,4 +309,4 @@ class Inspector:
 
 
 def _slots(camera: CameraSettings) -> int:
-    return camera.slots if camera.paced or camera.trigger == "software" else 1
+    return camera.slots if camera.source.paced or camera.trigger == "software" else 1

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from edge.settings.sources import OpenCVSource, ReplaySource, Source, SyntheticSource
+from edge.settings.sources import Source, SyntheticSource
 from edge.settings.strict import Name, Strict
 from engines.contract import PixelFormat
 
@@ -73,28 +73,9 @@ class CameraSettings(Strict):
     drift: DriftLimits = Field(DriftLimits(), description="limits of a picture that can be judged")
 
     @property
-    def paced(self) -> bool:
-        """Frames come at the source's own time; False = the next is taken when the last one's verdict is out."""
-        if isinstance(self.source, OpenCVSource):
-            return not self.source.is_file
-        return self.source.rate_hz is not None
-
-    @property
     def held(self) -> bool:
         """Its source is not read while there is no free slot: it loses nothing meanwhile."""
-        return not self.paced or (self.overload == "every" and not isinstance(self.source, OpenCVSource))
-
-    @property
-    def tags_frames(self) -> bool:
-        """Its source can say which part a frame shows."""
-        if isinstance(self.source, ReplaySource):
-            return self.source.tag_pattern is not None
-        return isinstance(self.source, SyntheticSource)
-
-    @property
-    def numbers_frames(self) -> bool:
-        """Its source numbers frames by itself, so that a gap proves a missed one."""
-        return not isinstance(self.source, OpenCVSource)
+        return not self.source.paced or (self.overload == "every" and not self.source.live)
 
     @model_validator(mode="after")
     def _frames_to_choose_from(self) -> CameraSettings:
@@ -102,7 +83,7 @@ class CameraSettings(Strict):
             raise ValueError(
                 f'expected no overload = "{self.overload}" with trigger = "software": each request is a part of its own'
             )
-        if self.overload == "latest" and not self.paced:
+        if self.overload == "latest" and not self.source.paced:
             raise ValueError(
                 'expected overload = "latest" of a source with a time of its own: this one is read when the last '
                 "one's verdict is out, so that no newer frame ever waits; give it a rate_hz, or leave overload out"

@@ -13,7 +13,36 @@ from pydantic import Field, field_validator
 from edge.settings.strict import Strict
 
 
-class SyntheticSource(Strict):
+class SourceTable(Strict):
+    """What every kind of source says of itself; the station asks by these, never by the kind."""
+
+    @property
+    def paced(self) -> bool:
+        """Frames come at the source's own time; False = it is read when somebody asks."""
+        return True
+
+    @property
+    def live(self) -> bool:
+        """It cannot be held: what is not read meanwhile is lost."""
+        return True
+
+    @property
+    def numbers_frames(self) -> bool:
+        """It numbers frames by itself, so that a gap proves a missed one."""
+        return True
+
+    @property
+    def tags_frames(self) -> bool:
+        """It can say which part a frame shows."""
+        return False
+
+    @property
+    def steady_rate_hz(self) -> float | None:
+        """The rate at which frames come when nothing is lost, of a source where only their times can tell."""
+        return None
+
+
+class SyntheticSource(SourceTable):
     """The built-in steel strip: a pure function of (seed, frame number)."""
 
     kind: Literal["synthetic"] = Field(description="says that this table is such a source")
@@ -22,8 +51,20 @@ class SyntheticSource(Strict):
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
     frames: int | None = Field(None, ge=1, description="ends after so many frames; none = endless")
 
+    @property
+    def paced(self) -> bool:
+        return self.rate_hz is not None
 
-class ReplaySource(Strict):
+    @property
+    def live(self) -> bool:
+        return False
+
+    @property
+    def tags_frames(self) -> bool:
+        return True
+
+
+class ReplaySource(SourceTable):
     """Pictures of a folder in the order of their names, or the frames of a video."""
 
     kind: Literal["replay"] = Field(description="says that this table is such a source")
@@ -38,6 +79,18 @@ class ReplaySource(Strict):
         "as in part(\\d+)_; none = pictures have no tags",
     )
     rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
+
+    @property
+    def paced(self) -> bool:
+        return self.rate_hz is not None
+
+    @property
+    def live(self) -> bool:
+        return False
+
+    @property
+    def tags_frames(self) -> bool:
+        return self.tag_pattern is not None
 
     @field_validator("pattern")
     @classmethod
@@ -60,7 +113,7 @@ class ReplaySource(Strict):
         return value
 
 
-class OpenCVSource(Strict):
+class OpenCVSource(SourceTable):
     """A device index, a URL, or a video file (taken as consumed, to its end), through OpenCV."""
 
     kind: Literal["opencv"] = Field(description="says that this table is such a source")
@@ -80,6 +133,18 @@ class OpenCVSource(Strict):
     def is_file(self) -> bool:
         """It was a regular file when first asked: it has an end and no time of its own."""
         return isinstance(self.device, str) and os.path.isfile(self.device)  # noqa: PTH113 - Path's raises
+
+    @property
+    def paced(self) -> bool:
+        return not self.is_file
+
+    @property
+    def numbers_frames(self) -> bool:
+        return False
+
+    @property
+    def steady_rate_hz(self) -> float | None:
+        return self.rate_hz if self.paced else None
 
 
 Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource, Field(discriminator="kind")]

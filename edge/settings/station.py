@@ -78,8 +78,8 @@ class Station(Strict):
     def _frames_can_be_joined(cls, value: PartsSettings, info: ValidationInfo) -> PartsSettings:
         cameras = [camera for camera in info.data.get("cameras", ()) if camera.trigger != "software"]
         unfit = {
-            "tag": ([c.name for c in cameras if not c.tags_frames], "gives its frames no tags"),
-            "counter": ([c.name for c in cameras if not c.numbers_frames], "does not number its frames"),
+            "tag": ([c.name for c in cameras if not c.source.tags_frames], "gives its frames no tags"),
+            "counter": ([c.name for c in cameras if not c.source.numbers_frames], "does not number its frames"),
         }
         names, lacks = unfit.get(value.join, ([], ""))
         if names:

@@ -16,7 +16,6 @@ from pathlib import Path
 import zmq
 from rich.console import Console
 
-from edge import ctl
 from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError
@@ -45,10 +44,7 @@ _SWITCH_S = 0.0005
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the daemon, or with ``ctl`` ask a running one; return the exit code."""
-    given = sys.argv[1:] if args is None else args
-    if given[:1] == ["ctl"]:
-        return ctl.main(given[1:])
+    """Run the daemon; return the exit code."""
     return run("edge-inspectd", Daemon, args, inspect)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from edge.inspector.link import Captured
-from edge.settings import CameraSettings, OpenCVSource, PartsSettings
+from edge.settings import CameraSettings, PartsSettings
 from edge.station.parts import Part
 
 _Key: TypeAlias = Hashable
@@ -50,10 +50,8 @@ class FrameSequence:
 
     def __init__(self, camera: CameraSettings) -> None:
         self._name = camera.name
-        source = camera.source
         # Of a camera with a trigger input frames come as parts do: their distance tells nothing.
-        steady = camera.paced and camera.trigger == "free-run"
-        rate_hz = source.rate_hz if isinstance(source, OpenCVSource) and steady else None
+        rate_hz = camera.source.steady_rate_hz if camera.trigger == "free-run" else None
         self._period_us = None if rate_hz is None else 1e6 / rate_hz
         self._last: Captured | None = None
 

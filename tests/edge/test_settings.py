@@ -321,7 +321,7 @@ def station(**changes: Any) -> Station:
 )
 def test_a_source_with_a_time_of_its_own_is_paced(source: dict[str, Any], paced: bool) -> None:
     """A live source always, a file only with a rate."""
-    assert station(cameras=[{"name": "cam1", "source": source}]).cameras[0].paced is paced
+    assert station(cameras=[{"name": "cam1", "source": source}]).cameras[0].source.paced is paced
 
 
 def test_the_state_directory_is_the_settings_then_the_services_then_the_users(
