@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, CliPositionalArg, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.errors import ConfigurationError
@@ -76,6 +78,27 @@ def _refuse_unknown_environment() -> None:
 def _described(path: Path, fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{path}: key '{key}' = {fault['input']!r} is unknown; expected a key of docs/settings.md"
+        return f"{path}: key '{key}' = {fault['input']!r} is unknown; {_suggested(str(fault['loc'][-1]))}"
     expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     return f"{path}: key '{key}' = {fault['input']!r}: {expected}"
+
+
+def _suggested(name: str) -> str:
+    near = difflib.get_close_matches(name, sorted(_names(Station)), n=1)
+    return f"did you mean {near[0]}?" if near else "expected a key of docs/settings.md"
+
+
+def _names(model: type[BaseModel]) -> set[str]:
+    """Return the names of all keys below *model*."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        for kind in _models_of(field.annotation):
+            names |= _names(kind)
+    return names
+
+
+def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_of(argument)

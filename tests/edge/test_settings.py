@@ -63,10 +63,12 @@ def changed(file: Path, old: str, new: str) -> list[str]:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        pytest.param('"line1"\n', '"line1"\nbudget = 50\n', ["budget", "50", "unknown"], id="key"),
-        pytest.param("height = 100", "hight = 100", ["cameras.0.hight", "100", "unknown"], id="key of a camera"),
-        pytest.param('"synthetic"', '"synthetic", sead = 3', ["sead", "3", "unknown"], id="key of a source"),
-        pytest.param("results", "result", ["endpoints.result", "6001", "unknown"], id="key of a table"),
+        pytest.param(
+            '"line1"\n', '"line1"\nbudget = 50\n', ["budget", "50", "unknown", "did you mean budget_ms?"], id="key"
+        ),
+        pytest.param("height = 100", "hight = 100", ["cameras.0.hight", "100", "mean height?"], id="key of a camera"),
+        pytest.param('"synthetic"', '"synthetic", sead = 3', ["sead", "3", "mean seed?"], id="key of a source"),
+        pytest.param("results", "result", ["endpoints.result", "6001", "mean results?"], id="key of a table"),
         pytest.param(
             "[endpoints]", "[recipe.pits]\ngates = 1\n[endpoints]", ["recipe.pits.gates", "unknown"], id="rule"
         ),
