@@ -12,29 +12,23 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edge.control import Requester, new_id
-from edge.records import Verdict
-from edge.requests import AskStatus, Ledger, LedgerAnswer, Replay, StatusAnswer
+from tests.qualify.books import Books
 from tests.qualify.inspector import Plan
-from tests.qualify.judgement import Judgement, judge, lives_from_file, triggers_from_file
+from tests.qualify.judgement import Judgement
 from tests.qualify.process import DEMO, NUMBERED, SOFTWARE, StationProcess
-from tests.qualify.report import REPOSITORY, percentiles, table
+from tests.qualify.report import percentiles, table
 
 TITLE = "200 random SIGKILLs of station, inspector and consumer under load"
 
-_PATIENCE_S = 60.0
 _VICTIMS = ("station", "inspector", "consumer")
 _TINY_S = 0.02
 _NEVER_HZ = 1e-4
@@ -45,14 +39,10 @@ class Scene:
     """What is killed, and what was seen of it."""
 
     station: StationProcess
-    folder: Path
+    books: Books
     rng: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     ready_ms: dict[str, list[float]] = field(default_factory=lambda: {"station": [], "inspector": []})
-    consumer: subprocess.Popen[bytes] | None = None
-
-    def start_consumer(self) -> None:
-        self.consumer = _python("consumer", self.station.results, self.station.control, str(self.folder / "consumed"))
 
     def kill_one(self, patient: bool) -> None:
         """Kill one of them and play the service manager; *patient*: wait until the station is ready again."""
@@ -63,9 +53,9 @@ class Scene:
         self.kills[victim] += 1
         killed_s = time.monotonic()
         if victim == "consumer":
-            self._require_consumer()
-            self.kill_consumer()
-            self.start_consumer()
+            self.books.require_consumer()
+            self.books.kill_consumer()
+            self.books.start_consumer()
             return
         if victim == "station":
             self.station.kill()
@@ -79,17 +69,6 @@ class Scene:
             time.sleep(_TINY_S)  # The heartbeat before the station has noticed does not count.
             ready_us = self.station.wait_ready()
             self.ready_ms[victim].append(ready_us / 1000 - 1000 * killed_s)
-
-    def kill_consumer(self) -> None:
-        """Kill it if it runs."""
-        if self.consumer is not None:
-            self.consumer.kill()
-            self.consumer.wait()
-
-    def _require_consumer(self) -> None:
-        code = None if self.consumer is None else self.consumer.poll()
-        if code is not None:
-            raise RuntimeError(f"the consumer ended by itself with code {code}")
 
 
 @dataclass(frozen=True)
@@ -142,19 +121,16 @@ def witness(load: Load, seed: int) -> dict[str, Any]:
         folder = Path(name)
         with StationProcess(folder, load.settings, load.plan) as station:
             station.wait_ready()
-            scene = Scene(station, folder, random.Random(seed))
-            scene.start_consumer()
+            scene = Scene(station, Books(station, folder), random.Random(seed))
+            scene.books.start_consumer()
             try:
-                with _generating(station, folder, load.rate_hz) as generator:
+                with scene.books.generating(load.rate_hz):
                     _kill(scene, load)
                     station.wait_ready()
-                    _end(generator)
-                journal, ledger = _settle(scene)
+                _restart_in_order(station)
+                judgement = scene.books.closed()
             finally:
-                scene.kill_consumer()
-        judgement = judge(
-            triggers_from_file(folder / "triggers"), lives_from_file(folder / "consumed"), journal, ledger
-        )
+                scene.books.kill_consumer()
     return _figures(judgement, scene)
 
 
@@ -164,66 +140,14 @@ def _kill(scene: Scene, load: Load) -> None:
         scene.kill_one(patient=scene.rng.random() >= load.impatience)
 
 
-def _settle(scene: Scene) -> tuple[list[Verdict], LedgerAnswer]:
-    """Let everything be answered and consumed; return the journal and the ledger."""
-    station = scene.station
-    # The stand-in's own camera goes on for ever: a last clean restart brings one that sees nothing more.
+def _restart_in_order(station: StationProcess) -> None:
+    """The stand-in's own camera goes on for ever: a last clean restart brings one that sees nothing more."""
     code = station.stop()
     if code != 0:
         raise RuntimeError(f"the station ended with code {code}; see {station.log}")
     station.plan = None if station.plan is None else msgspec.structs.replace(station.plan, rate_hz=_NEVER_HZ)
     station.start()
     station.wait_ready()
-    with Requester(station.control) as requester:
-        status = requester.demand(AskStatus(version=1, id=new_id()), StatusAnswer, 5.0).status
-        _await_consumed(scene, status.seq)
-        assert scene.consumer is not None
-        _end(scene.consumer)
-        ledger = requester.demand(Ledger(version=1, id=new_id(), shifts=0), LedgerAnswer, 5.0)
-        return _journal(requester), ledger
-
-
-def _await_consumed(scene: Scene, seq: int) -> None:
-    consumed = scene.folder / "consumed"
-    give_up = time.monotonic() + _PATIENCE_S
-    while not any(life.got and life.got[-1].seq >= seq for life in lives_from_file(consumed)[-1:]):
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"the consumer has not got verdict {seq} after {_PATIENCE_S:g} s")
-        time.sleep(0.2)
-
-
-def _journal(requester: Requester) -> list[Verdict]:
-    """Read every verdict, page by page."""
-    verdicts: list[Verdict] = []
-    epoch = seq = 0
-    while True:
-        answer, page = requester.replay(Replay(version=1, id=new_id(), epoch=epoch, seq=seq, limit=1000), 10.0)
-        verdicts += page
-        if answer.end and not answer.count:
-            return verdicts
-        epoch, seq = answer.epoch, answer.seq
-
-
-@contextlib.contextmanager
-def _generating(station: StationProcess, folder: Path, rate_hz: float) -> Iterator[subprocess.Popen[bytes]]:
-    process = _python("generator", station.control, str(folder / "triggers"), str(rate_hz))
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _python(module: str, *args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", f"tests.qualify.{module}", *args], cwd=REPOSITORY)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end by itself, which it does when nothing is left to do."""
-    process.terminate()
-    code = process.wait(_PATIENCE_S)
-    if code != 0:
-        raise RuntimeError(f"{process.args!r} ended with code {code}")
 
 
 def _figures(judgement: Judgement, scene: Scene) -> dict[str, Any]:
