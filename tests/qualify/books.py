@@ -50,6 +50,11 @@ class Books:
         if code is not None:
             raise RuntimeError(f"the consumer ended by itself with code {code}")
 
+    def consumed(self) -> list[Verdict]:
+        """Return what the consumer got, each place once; after a crash of the station a part may have two of them."""
+        got = (verdict for life in lives_from_file(self._consumed) for verdict in life.got)
+        return list({(verdict.epoch, verdict.seq): verdict for verdict in got}.values())
+
     @contextlib.contextmanager
     def generating(self, rate_hz: float) -> Iterator[None]:
         """Trigger parts at that rate inside; outside, each of them is answered."""

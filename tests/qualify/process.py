@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,23 +44,36 @@ class StationProcess:
         settings: the tree without endpoints, station and state_dir.
         plan: of the stand-in inspector; None = the real one.
         tcp: endpoints on free ports of the loopback instead of ipc.
+        inspector: command of the inspector where there is no plan; none = the real one.
+        under: command that the station's is appended to, and that must become it: ``env``, ``taskset``, ``unshare``.
 
     Attributes:
-        results, masks, control: its endpoints.
+        results, masks, pictures, control: its endpoints.
         plan: of the next start.
         pid: of the running process.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], plan: Plan | None, *, tcp: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        plan: Plan | None,
+        *,
+        tcp: bool = False,
+        inspector: Sequence[str] = (),
+        under: Sequence[str] = (),
+    ) -> None:
         names = ("results", "masks", "pictures", "control")
         addresses = _free_addresses(len(names)) if tcp else [f"ipc://{folder}/{name}" for name in names]
         endpoints = dict(zip(names, addresses, strict=True))
         self.results, self.masks, self.control = endpoints["results"], endpoints["masks"], endpoints["control"]
+        self.pictures = endpoints["pictures"]
         tree = {"station": "line1", "state_dir": folder / "state", **settings, "endpoints": endpoints}
         self._config = folder / "station.toml"
         self._config.write_text(toml_from_tree(tree), encoding="utf-8")
         self.log = folder / "station.log"
         self.plan = plan
+        self._inspector, self._under = inspector, under
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,7 +87,7 @@ class StationProcess:
 
     def start(self) -> None:
         """Start it with the present ``plan``; returns at once."""
-        command = [sys.executable, "-I", str(_HERE / "serve.py"), str(self._config)]
+        command = [*self._under, sys.executable, "-I", str(_HERE / "serve.py"), str(self._config), *self._inspector]
         if self.plan is not None:
             told = msgspec.json.encode(self.plan).decode()
             command += [sys.executable, "-I", str(_HERE / "inspector.py"), told]
