@@ -1,0 +1,83 @@
+"""
+A network camera: /usr/bin/python3 server.py PORT serves rtsp://127.0.0.1:PORT/cam (H.264, key frames each second).
+
+It needs the system's Python, with PyGObject and gst-rtsp-server; it says "up" when it listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+
+import numpy as np  # noqa: E402 - the versions come first
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from scene import picture_at, plate  # noqa: E402 - beside this file, which is started by its path
+
+
+class Camera(GstRtspServer.RTSPMediaFactory):
+    """One sensor, whoever looks: all clients see the same pictures."""
+
+    def __init__(self, width: int, height: int, rate: int, bitrate: int) -> None:
+        super().__init__()
+        self.set_shared(True)
+        self._background = plate(height, width)
+        self._chroma = np.full(height * width // 2, 128, np.uint8).tobytes()
+        self._period_ms = 1000 / rate
+        # One picture waits for the encoder at most: what is sent is never older than that.
+        self._pipeline = (
+            "( appsrc name=sensor is-live=true format=time do-timestamp=true max-buffers=1 leaky-type=downstream "
+            f"caps=video/x-raw,format=I420,width={width},height={height},framerate={rate}/1 "
+            f"! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={rate} bitrate={bitrate} "
+            "! rtph264pay name=pay0 pt=96 config-interval=1 )"
+        )
+
+    def do_create_element(self, url: object) -> object:
+        return Gst.parse_launch(self._pipeline)
+
+    def do_configure(self, media: object) -> None:
+        sensor = media.get_element().get_child_by_name("sensor")
+        GLib.timeout_add(0, self._expose, sensor, _now_ms())
+
+    def _expose(self, sensor: object, due_ms: float) -> bool:
+        grey = picture_at(int(_now_ms()), self._background)
+        # As video has it: 16 is black, 235 white.
+        picture = (16 + grey.astype(np.uint16) * 219 // 255).astype(np.uint8).tobytes() + self._chroma
+        if sensor.emit("push-buffer", Gst.Buffer.new_wrapped(picture)) == Gst.FlowReturn.OK:
+            # A process that was stopped does not make up for what it did not see.
+            due_ms = max(due_ms + self._period_ms, _now_ms())
+            GLib.timeout_add(round(due_ms - _now_ms()), self._expose, sensor, due_ms)
+        return GLib.SOURCE_REMOVE
+
+
+def _now_ms() -> float:
+    return time.monotonic_ns() / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--rate", type=int, default=30)
+    parser.add_argument("--bitrate", type=int, default=4000, help="kbit/s")
+    options = parser.parse_args()
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer.new()
+    server.set_address("127.0.0.1")
+    server.set_service(options.port)
+    camera = Camera(options.width, options.height, options.rate, options.bitrate)
+    server.get_mount_points().add_factory("/cam", camera)
+    if server.attach(None) == 0:
+        sys.exit(f"port {options.port} cannot be listened on")
+    print("up", flush=True)  # noqa: T201 - whoever started it waits for that
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()
