@@ -146,6 +146,10 @@ class CameraThread(threading.Thread):
             if slot is not None:
                 self._ring.give_back(slot)
             raise
+        if taken is None:
+            if slot is not None:
+                self._ring.give_back(slot)
+            return
         self._next = taken.number + 1
         if slot is None:
             slot = self._ring.take(0)
@@ -173,6 +177,9 @@ class CameraThread(threading.Thread):
             ended = isinstance(error, SourceEnded)
             self._refuse(shot, Reason.CAMERA, f"the source has ended: {error}" if ended else str(error))
             raise
+        if taken is None:
+            self._refuse(shot, Reason.CAMERA, "the camera was asked for a picture and gave none in time")
+            return
         self._next = taken.number + 1
         self._report(taken, self._ring.take(0), actual, started_us, shot)
 

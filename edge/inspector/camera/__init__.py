@@ -82,9 +82,10 @@ class Camera(Protocol):
         """
         ...
 
-    def read(self) -> Frame | Unusable:
+    def read(self) -> Frame | Unusable | None:
         """
-        Return the next frame, or why there is none of this part; blocks for at most the source's time-out.
+        Return the next frame, or why there is none of this part; blocks for at most the source's time-out. None: no
+        part came meanwhile, and that is no fault, since this source cannot know when one should.
 
         Raises:
             SourceEnded: there is no further frame, and that is no failure.

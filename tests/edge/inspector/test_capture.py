@@ -25,7 +25,7 @@ from tests.support.engines import Clock
 from tests.support.records import TILE
 
 PATIENCE_MS = 20_000
-Step = Callable[[], Frame | Unusable]
+Step = Callable[[], Frame | Unusable | None]
 
 
 def frame(number: int, value: int = 1, height: int = 20, width: int = 30, tag: int | None = None) -> Step:
@@ -42,6 +42,10 @@ def failure(error: Exception) -> Step:
         raise error
 
     return step
+
+
+def nothing() -> None:
+    """No part came within the source's time-out."""
 
 
 class Scripted:
@@ -65,7 +69,7 @@ class Scripted:
             numbered=self.numbered, triggerable=self.triggerable, counts=False, format="mono8", description="scripted"
         )
 
-    def read(self) -> Frame | Unusable:
+    def read(self) -> Frame | Unusable | None:
         self.reads += 1
         if not self._steps:
             raise SourceEnded("scripted: no further step")
@@ -545,3 +549,25 @@ def test_a_source_that_cannot_do_it_is_refused(stage: Callable[..., Stage], trig
     assert "free-run" in told
     one.finish()  # the camera is closed after it was told
     assert (one.camera.closed, one.camera.reads) == (1, 0)
+
+
+def test_a_line_that_stands_is_no_fault(stage: Callable[..., Stage]) -> None:
+    """A source that waits for its parts and sees none is read again; no slot is lost on the way."""
+    one = stage([nothing, nothing, frame(1), nothing, frame(2)])
+    one.start()
+    one.state()
+    assert one.captured().frame_no == 1
+    one.ring.release(1, 1)
+    assert one.captured().frame_no == 2
+
+
+def test_a_fired_camera_without_a_picture_answers_its_part(stage: Callable[..., Stage]) -> None:
+    """The part that was asked for is UNKNOWN(camera), and the next one is taken."""
+    one = stage([nothing, frame(1)], trigger="software")
+    one.start()
+    one.state()
+    one.fire(7)
+    said = one.captured()
+    assert (said.part, said.fault) == (7, Reason.CAMERA)
+    one.fire(8)
+    assert (one.captured().part, one.camera.reads) == (8, 2)
