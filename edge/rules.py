@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.records import Defect, Outcome
+from edge.zones import Zone, mask_from_zones
 from engines.contract import DefectClass
 
 
@@ -37,6 +38,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     classes: tuple[ClassLimits, ...]
     mm_per_px: float | None
+    ignore: tuple[Zone, ...] = ()
+    """Of the camera's place: a region that lies wholly in them is no defect."""
 
     @property
     def hash(self) -> str:
@@ -86,7 +89,7 @@ MOST_DEFECTS = 256
 @dataclass(frozen=True)
 class Findings:
     """
-    What the labels of one frame hold.
+    What the labels of one frame hold; nothing of what lies wholly in the recipe's zones.
 
     Attributes:
         defects: the largest MOST_DEFECTS, by descending area; equal ones by class and place.
@@ -116,8 +119,11 @@ def findings_from_labels(
     """
     window = labels[within.top : within.bottom, within.left : within.right]
     certainty = confidence[within.top : within.bottom, within.left : within.right]
-    regions = [_regions(k, window, certainty, within) for k in range(1, int(window.max(initial=0)) + 1)]
+    zones = mask_from_zones(recipe.ignore, *labels.shape) if recipe.ignore else None
+    regions = [_regions(k, window, certainty, within, zones) for k in range(1, int(window.max(initial=0)) + 1)]
     found = np.concatenate([*regions, np.zeros(0, _REGION)])
+    # A region only grows while tiles are added: one that reaches out of the zones goes on doing so, and counting.
+    found = found[found["ignored"] < found["area"]]
     # Whatever the search began with, equal defects come in the same order.
     keys = ("sum_y", "sum_x", "bottom", "right", "left", "top", "class_id")
     order = np.lexsort((*(found[key] for key in keys), -found["area"]))[:MOST_DEFECTS]
@@ -137,14 +143,23 @@ def outcome_from_findings(findings: Findings, recipe: Recipe) -> Outcome:
     return Outcome.REJECT if any(over) else Outcome.PASS
 
 
-# One connected region; sums are of its pixels' coordinates in the frame.
+# One connected region; sums are of its pixels' coordinates in the frame, "ignored" counts those that lie in a zone.
 _REGION = np.dtype(
-    [(name, np.int64) for name in ("class_id", "area", "left", "top", "right", "bottom", "sum_x", "sum_y", "peak")]
+    [
+        (name, np.int64)
+        for name in ("class_id", "area", "left", "top", "right", "bottom", "sum_x", "sum_y", "peak", "ignored")
+    ]
 )
 
 
-def _regions(class_id: int, window: NDArray[np.uint8], certainty: NDArray[np.uint8], within: Box) -> NDArray[np.void]:
-    """Return one _REGION for each connected region of the class."""
+def _regions(
+    class_id: int,
+    window: NDArray[np.uint8],
+    certainty: NDArray[np.uint8],
+    within: Box,
+    zones: NDArray[np.bool_] | None,
+) -> NDArray[np.void]:
+    """Return one _REGION for each connected region of the class; zones: (height, width) of the frame."""
     mask = (window == class_id).view(np.uint8)
     left, top, width, height = cv2.boundingRect(mask)
     if width == 0:
@@ -165,11 +180,14 @@ def _regions(class_id: int, window: NDArray[np.uint8], certainty: NDArray[np.uin
     found["top"], found["bottom"] = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
     found["sum_x"], found["sum_y"] = np.add.reduceat(x, starts), np.add.reduceat(y, starts)
     found["peak"] = np.maximum.reduceat(certainty[near][ys, xs][order], starts)
+    if zones is not None:
+        inside = zones[within.top : within.bottom, within.left : within.right][near]
+        found["ignored"] = np.add.reduceat(inside[ys, xs][order].astype(np.int64), starts)
     return found
 
 
 def _defect(region: np.void, counts: bool, recipe: Recipe, frame: tuple[int, ...]) -> Defect:
-    class_id, area, left, top, right, bottom, sum_x, sum_y, peak = region.tolist()
+    class_id, area, left, top, right, bottom, sum_x, sum_y, peak, _ = region.tolist()
     return Defect(
         class_id=class_id,
         name=recipe.classes[class_id - 1].name,

@@ -114,9 +114,12 @@ class Equipment:
 
     @property
     def active_recipes(self) -> tuple[Values, ...]:
-        """The active recipe's values for the cameras, equal ones once."""
+        """The active recipe's values for the cameras, equal ones once, as they hold for the reference frames."""
         cameras = self._asked.by_camera
-        found = {asked.hash: Values(asked, self.active.by_camera[camera]) for camera, asked in cameras.items()}
+        found = {
+            asked.hash: Values(_anywhere(asked), _anywhere(self.active.by_camera[camera]))
+            for camera, asked in cameras.items()
+        }
         return tuple(found.values())
 
     def take_recipe(self, recipe: bytes) -> Recipes:
@@ -150,6 +153,11 @@ class Equipment:
     def close(self) -> None:
         self.classifier.engine.close()
         self.segmenter.engine.close()
+
+
+def _anywhere(recipe: Recipe) -> Recipe:
+    """Return the recipe without its zones: they are of the station's place, which the reference frames do not show."""
+    return msgspec.structs.replace(recipe, ignore=())
 
 
 def grids_of(station: Station, manifest: Manifest) -> Mapping[str, Grid]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.records import Defect, Outcome
 from edge.rules import MOST_DEFECTS, Box, Findings, Recipe, findings_from_labels, outcome_from_findings
+from edge.zones import Zone
 from tests.support.records import limits, recipe
 
 sides = st.integers(1, 14)
@@ -204,3 +206,39 @@ def test_gates_and_thresholds_come_in_the_order_of_the_classes() -> None:
     assert two.gates.tolist() == [0.25, 0.5]
     assert two.thresholds.tolist() == [0.75, 0.125]
     assert two.gates.dtype == two.thresholds.dtype == np.float32
+
+
+def zoned(*zones: Zone) -> Recipe:
+    return msgspec.structs.replace(recipe(), ignore=zones)
+
+
+@given(cases(), st.tuples(*[st.integers(0, 12)] * 4))
+def test_a_defect_is_ignored_only_when_every_pixel_of_it_lies_in_a_zone(
+    case: tuple[NDArray[np.uint8], NDArray[np.uint8]], box: tuple[int, int, int, int]
+) -> None:
+    """One that reaches out of it by a pixel counts with its whole area, as without a zone."""
+    labels, confidence = case
+    left, top, width, height = box
+    free = [
+        region
+        for region in flooded(labels)
+        if not all(left <= x < left + width and top <= y < top + height for y, x in region)
+    ]
+    found = findings_from_labels(labels, confidence, zoned(Zone(box=box)), whole(labels))
+    assert sorted(map(told, found.defects)) == sorted(described(region, labels, confidence) for region in free)
+    assert (found.total, sum(found.counting)) == (len(free), len(free))
+
+
+def test_two_zones_that_touch_are_one_and_a_search_of_a_part_knows_them() -> None:
+    """A defect over both is ignored; where only some tiles were searched the zones stay where they are."""
+    labels = np.zeros((6, 12), np.uint8)
+    labels[2, 3:9] = 1
+    halves = zoned(Zone(box=(2, 1, 4, 3)), Zone(box=(6, 1, 4, 3)))
+    assert findings_from_labels(labels, labels, halves, whole(labels)).total == 0
+    assert findings_from_labels(labels, labels, halves, Box(2, 3, 6, 9)).total == 0
+    assert findings_from_labels(labels, labels, zoned(Zone(box=(2, 1, 4, 3))), Box(2, 3, 6, 9)).total == 1
+
+
+def test_zones_are_hashed_with_the_other_values() -> None:
+    """A verdict tells that a zone was added."""
+    assert zoned(Zone(box=(0, 0, 2, 2))).hash != zoned(Zone(box=(0, 0, 2, 3))).hash != recipe().hash

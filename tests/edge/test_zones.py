@@ -1,0 +1,43 @@
+"""Zones: which pixels lie in them, and that a doubtful one does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.zones import Zone, mask_from_zones, reach_of
+
+
+def test_a_box_is_exactly_its_pixels() -> None:
+    """Left and top are in, left + width and top + height are not."""
+    mask = mask_from_zones((Zone(box=(2, 1, 3, 2)),), 5, 7)
+    assert np.argwhere(mask).tolist() == [[y, x] for y in (1, 2) for x in (2, 3, 4)]
+
+
+def test_the_outline_of_a_polygon_is_not_in_it() -> None:
+    """Only what lies strictly inside is ignored: rounding must not hide a defect beside it."""
+    mask = mask_from_zones((Zone(polygon=((1, 1), (5, 1), (5, 4), (1, 4))),), 6, 8)
+    assert np.argwhere(mask).tolist() == [[y, x] for y in (2, 3) for x in (2, 3, 4)]
+
+
+def test_zones_add_up_and_end_with_the_picture() -> None:
+    """A picture smaller than the canvas has what of them lies in it."""
+    mask = mask_from_zones((Zone(box=(0, 0, 2, 9)), Zone(box=(3, 0, 9, 1))), 3, 5)
+    assert mask.astype(int).tolist() == [[1, 1, 0, 1, 1], [1, 1, 0, 0, 0], [1, 1, 0, 0, 0]]
+
+
+def test_a_mask_that_is_shared_cannot_be_written_to() -> None:
+    """It is made once for all frames of its size."""
+    mask = mask_from_zones((Zone(box=(0, 0, 2, 2)),), 4, 4)
+    assert mask is mask_from_zones((Zone(box=(0, 0, 2, 2)),), 4, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0, 0] = True
+
+
+@pytest.mark.parametrize(
+    ("zone", "reach"),
+    [(Zone(box=(2, 1, 3, 2)), (2, 1, 4, 2)), (Zone(polygon=((4, 9), (1, 3), (7, 5))), (1, 3, 7, 9))],
+)
+def test_a_zone_tells_how_far_it_reaches(zone: Zone, reach: tuple[int, int, int, int]) -> None:
+    """First and last pixel in x and y."""
+    assert reach_of(zone) == reach
