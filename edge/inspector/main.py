@@ -17,12 +17,15 @@ import cv2
 import msgspec
 import zmq
 
+from edge.cores import cores_from_text, pin
 from edge.errors import BundleError, EdgeError, InferenceFailed
 from edge.inspector.backend import open_engine
 from edge.inspector.equipment import OpenEngine
 from edge.inspector.inspector import Inspector
 from edge.inspector.link import Failed, Spawn, send
 from edge.inspector.parent import die_with_parent, end_if_orphaned
+from edge.memory import lock_memory
+from edge.settings import ProcessSettings, Station
 
 log = logging.getLogger("edge.inspector")
 
@@ -48,6 +51,7 @@ def main(open_engine: OpenEngine = open_engine) -> int:
     to_station = voice.socket(zmq.PUSH)
     to_station.connect(spawn.to_station)
     try:
+        settle(Station.model_validate_json(spawn.station).process)
         Inspector(spawn, to_station, open_engine).run()
     except EdgeError as error:
         # What a backend refuses at run time may be the machine's fault: no reason to inspect with an old bundle.
@@ -58,6 +62,19 @@ def main(open_engine: OpenEngine = open_engine) -> int:
     finally:
         voice.destroy(linger=_LAST_WORD_MS)
     return 0
+
+
+def settle(process: ProcessSettings) -> None:
+    """
+    Take the inspector's cores and keep its memory, before a thread of an engine or a camera begins.
+
+    Raises:
+        ConfigurationError: this machine does not let it.
+    """
+    if process.inspector_cpus is not None:
+        pin(cores_from_text(process.inspector_cpus), "process.inspector_cpus")
+    if process.lock_memory:
+        lock_memory()
 
 
 def _end_unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import msgspec
 
+from edge.cores import cores_from_text, pin
 from edge.errors import EdgeError
 from edge.inspector.backend import open_engine
 from edge.inspector.equipment import OpenEngine, Start, open_untried, recipes_from_json
@@ -36,6 +37,10 @@ def main() -> int:
     cv2.setNumThreads(1)
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     end_if_orphaned(task.parent)
+    process = Station.model_validate_json(task.station).process
+    if process.inspector_cpus is not None:
+        # Not on the station's, from which it was started; beside the inspector it gives way.
+        pin(cores_from_text(process.inspector_cpus), "process.inspector_cpus")
     sys.stdout.buffer.write(msgspec.json.encode(report_from_task(task)))
     sys.stdout.buffer.flush()
     return 0

@@ -7,6 +7,7 @@ A key nobody knows is an error in each of them.
 
 from edge.settings.cameras import CameraSettings, DriftLimits
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
+from edge.settings.process import ProcessSettings
 from edge.settings.sources import OpenCVSource, ReplaySource, SyntheticSource
 from edge.settings.station import Station, default_engine_cache, engine_cache_of, state_dir_of
 from edge.settings.strict import Name, Strict
@@ -38,6 +39,7 @@ __all__ = [
     "Name",
     "OpenCVSource",
     "PartsSettings",
+    "ProcessSettings",
     "ReplaySource",
     "ReplayStart",
     "Station",

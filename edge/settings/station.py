@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from edge.cores import cores_from_text
 from edge.inspector.backend import BackendSettings
 from edge.settings.cameras import CameraSettings
+from edge.settings.process import ProcessSettings
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
     ArchiveSettings,
@@ -34,6 +36,9 @@ class Station(Strict):
     recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
     recipes: Path | None = Field(
         None, description="folder of further recipes, NAME.toml, switched by request; none = only the one above"
+    )
+    process: ProcessSettings = Field(
+        ProcessSettings(), description="cores and memory that the station keeps for itself"
     )
     parts: PartsSettings = Field(PartsSettings(), description="from triggers to parts")
     journal: JournalSettings = Field(JournalSettings(), description="what is kept of each part")
@@ -86,6 +91,18 @@ class Station(Strict):
             raise ValueError(
                 f"expected another join than {value.join}: the source of camera {', '.join(names)} {lacks}; "
                 "use time, or another source (replay: set tag_pattern)"
+            )
+        return value
+
+    @field_validator("process")
+    @classmethod
+    def _threads_have_cores(cls, value: ProcessSettings, info: ValidationInfo) -> ProcessSettings:
+        backend = info.data.get("backend")
+        cores = cores_from_text(value.inspector_cpus) if value.inspector_cpus is not None else ()
+        if cores and backend is not None and backend.name != "tensorrt" and backend.threads > len(cores):
+            raise ValueError(
+                f"expected at least {backend.threads} inspector_cpus for backend.threads = {backend.threads}: threads "
+                "that share a core wait for each other; name more cores, or set backend.threads lower"
             )
         return value
 
