@@ -8,7 +8,7 @@ A key nobody knows is an error in each of them.
 from edge.settings.cameras import CameraSettings, DriftLimits
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
 from edge.settings.process import ProcessSettings
-from edge.settings.sources import OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings.sources import GenicamFormat, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
 from edge.settings.station import Station, default_engine_cache, engine_cache_of, state_dir_of
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
@@ -35,6 +35,8 @@ __all__ = [
     "Daemon",
     "DriftLimits",
     "Endpoints",
+    "GenicamFormat",
+    "GenicamSource",
     "JournalSettings",
     "Name",
     "OpenCVSource",

@@ -35,10 +35,16 @@ class CameraSettings(Strict):
     name: Name = Field(description="appears in topics and verdicts")
     source: Source = Field(description="where its frames come from: one of the sources below, chosen by its kind")
     height: int = Field(
-        256, ge=16, le=16384, description="largest picture: height of the canvas; of an opencv source every one [px]"
+        256,
+        ge=16,
+        le=16384,
+        description="largest picture: height of the canvas; of an opencv or genicam source every one [px]",
     )
     width: int = Field(
-        1600, ge=16, le=16384, description="largest picture: width of the canvas; of an opencv source every one [px]"
+        1600,
+        ge=16,
+        le=16384,
+        description="largest picture: width of the canvas; of an opencv or genicam source every one [px]",
     )
     convert_to: PixelFormat | None = Field(
         None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"

@@ -12,6 +12,9 @@ from pydantic import Field, field_validator
 
 from edge.settings.strict import Strict
 
+GenicamFormat = Literal["Mono8", "BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8"]
+"""The pixel formats that become mono8 or bgr8, as GenICam calls them."""
+
 
 class SourceTable(Strict):
     """What every kind of source says of itself; the station asks by these, never by the kind."""
@@ -147,4 +150,60 @@ class OpenCVSource(SourceTable):
         return self.rate_hz if self.paced else None
 
 
-Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource, Field(discriminator="kind")]
+class GenicamSource(SourceTable):
+    """
+    A GigE Vision or USB3 Vision camera, through Aravis. The canvas is the region that is asked of it; every setting is
+    read back, and what is left out stays as the camera has it.
+    """
+
+    kind: Literal["genicam"] = Field(description="says that this table is such a source")
+    device: str | None = Field(
+        None,
+        min_length=1,
+        description="id, serial number or IP address, as edge-inspectd camera list prints them; an address may lie "
+        "behind a router; none = the only camera there is",
+    )
+    pixel_format: GenicamFormat | None = Field(
+        None,
+        description="what the camera sends: grey, or colours, which become bgr8; none = what it is set to, if that is "
+        "one of these",
+    )
+    offset_x: int = Field(0, ge=0, description="where the region begins on the sensor [px]")
+    offset_y: int = Field(0, ge=0, description="where the region begins on the sensor [px]")
+    exposure_us: float | None = Field(None, gt=0, le=60e6, description="time of exposure; switches the automatic off")
+    gain_db: float | None = Field(
+        None, ge=-100, le=100, description="gain, in the camera's unit, most often dB; switches the automatic off"
+    )
+    rate_hz: float | None = Field(None, gt=0, le=10_000, description="frames per second, of trigger = free-run")
+    trigger_line: str = Field("Line1", min_length=1, description="input of trigger = camera, as the camera calls it")
+    trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge", "LevelHigh", "LevelLow"] = Field(
+        "RisingEdge", description="which change of the input takes a picture"
+    )
+    packet_size: int | None = Field(
+        None,
+        ge=220,
+        le=16_384,
+        description="of GigE Vision [bytes]; none = the camera's, or what passes the network if that does not",
+    )
+    packet_resend: bool = Field(True, description="ask for lost packets again, of a camera that can send them again")
+    frame_retention_ms: int = Field(
+        100, ge=1, le=10_000, description="a frame that lacks packets is given up after this; of GigE Vision"
+    )
+    buffers: int = Field(8, ge=2, le=256, description="frames that may wait for the thread that takes them")
+    timestamps: Literal["camera", "host"] = Field(
+        "camera",
+        description="which clock says when a picture was taken; host = that of its arrival, for a camera whose clock "
+        "is of no use",
+    )
+    silent_periods: float = Field(
+        5.0,
+        ge=2,
+        le=1000,
+        description="no frame for so many periods of trigger = free-run, and at least 0.1 s: the camera is lost",
+    )
+    read_timeout_ms: int = Field(
+        1000, ge=10, le=60_000, description="a picture that was asked for, or the first one, comes within this"
+    )
+
+
+Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource | GenicamSource, Field(discriminator="kind")]

@@ -15,6 +15,7 @@ from edge.settings import (
     CameraSettings,
     ClassRecipe,
     DriftLimits,
+    GenicamSource,
     OpenCVSource,
     ReplaySource,
     Station,
@@ -28,7 +29,7 @@ else:
     import tomli as tomllib
 
 EXAMPLE = Path(__file__).parents[2] / "systemd" / "example.toml"
-SOURCES = {"opencv": OpenCVSource, "replay": ReplaySource, "synthetic": SyntheticSource}
+SOURCES = {"genicam": GenicamSource, "opencv": OpenCVSource, "replay": ReplaySource, "synthetic": SyntheticSource}
 
 
 @pytest.fixture(scope="module")
