@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edge.settings import ENVIRONMENT_PREFIX, CameraSettings, ClassRecipe, Daemon, Station
+from edge.settings import ENVIRONMENT_PREFIX, CameraSettings, ClassRecipe, Daemon, Master, Station, ZoneTable
 
 _HEAD = f"""\
 # Settings of a station
@@ -36,12 +36,15 @@ _UNITS = {
     "_bytes": "bytes",
     "_mb": "MB",
     "_days": "days",
+    "_min": "min",
+    "_h": "h",
     "_hz": "1/s",
     "_ms": "ms",
     "_s": "s",
 }
 _TYPES = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
-_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >="}
+_MANY = {Path: "paths", int: "integers"}
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
 
 
 def page() -> str:
@@ -57,8 +60,10 @@ def _sections() -> Iterator[str]:
         yield _section(f"Source `{kind}`", source, f'`[cameras.source]` with `kind = "{kind}"`')
     for name, model in _tables_of(CameraSettings):
         yield _section(f"{name.capitalize()} of a camera", model, f"`[cameras.{name}]`")
+    yield _section("Zone of a camera", ZoneTable, "`ignore = [...]` of a camera, here or in the calibration")
     for name, model in _tables_of(Station):
         yield _section(name.capitalize(), model, f"`[{name}]`")
+    yield _section("Master part", Master, "`[[challenge.parts]]`, one table for each")
     yield _section("Recipe", ClassRecipe, "`[recipe.<class>]`, for instance `[recipe.pits]`")
     flags = {name: field for name, field in Daemon.model_fields.items() if name not in Station.model_fields}
     yield _table("Flags only", "", "of `edge-inspectd`, not in the file", flags)
@@ -106,7 +111,9 @@ def _one_type(choice: Any) -> str:
         return f"one of {values}" if "," in values else values
     if get_origin(choice) is tuple:
         of = get_args(choice)[0]
-        return "list of tables" if _is_model(of) else "list of paths" if of is Path else "list of text"
+        if get_origin(of) is tuple:
+            return "list of lists"
+        return "list of tables" if _is_model(of) else f"list of {_MANY.get(of, 'text')}"
     if get_origin(choice) is dict or _is_model(choice):
         return "table"
     return _TYPES[choice]
@@ -120,7 +127,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**needed**"
     default = field.get_default(call_default_factory=True)
-    if default is None:
+    if default is None or default == "":
         return "none"
     if default == {} or isinstance(default, BaseModel):
         return "see below"

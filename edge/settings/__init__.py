@@ -5,7 +5,9 @@ Sources, the first wins: flags (``--endpoints.results ...``), environment (``EDG
 A key nobody knows is an error in each of them.
 """
 
+from edge.settings.calibration import CalibratedCamera, CalibrationFile, ZoneTable
 from edge.settings.cameras import CameraSettings, DriftLimits
+from edge.settings.challenge import ChallengeSettings, Master
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import GenicamFormat, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
@@ -30,7 +32,10 @@ __all__ = [
     "ENVIRONMENT_PREFIX",
     "ArchiveSettings",
     "BundleSettings",
+    "CalibratedCamera",
+    "CalibrationFile",
     "CameraSettings",
+    "ChallengeSettings",
     "ClassRecipe",
     "Daemon",
     "DriftLimits",
@@ -38,6 +43,7 @@ __all__ = [
     "GenicamFormat",
     "GenicamSource",
     "JournalSettings",
+    "Master",
     "Name",
     "OpenCVSource",
     "PartsSettings",
@@ -47,6 +53,7 @@ __all__ = [
     "Station",
     "Strict",
     "SyntheticSource",
+    "ZoneTable",
     "default_engine_cache",
     "engine_cache_of",
     "read_toml",

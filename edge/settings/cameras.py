@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from edge.settings.calibration import ZoneTable
 from edge.settings.sources import Source, SyntheticSource
 from edge.settings.strict import Name, Strict
 from engines.contract import PixelFormat
@@ -58,7 +59,15 @@ class CameraSettings(Strict):
         "source goes on at its own time as a live camera does under every; any other is read as under every",
     )
     mm_per_px: float | None = Field(
-        None, ge=1e-6, le=1000, description="scale at this station; none = rules in px only"
+        None,
+        ge=1e-6,
+        le=1000,
+        description="scale at this station; none = the calibration's, and without one rules in px only",
+    )
+    ignore: tuple[ZoneTable, ...] = Field(
+        (),
+        max_length=64,
+        description="zones of the picture in which a defect does not count; left out = the calibration's",
     )
     trigger: Literal["free-run", "software", "camera"] = Field(
         "free-run",

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from edge.cores import cores_from_text
 from edge.inspector.backend import BackendSettings
 from edge.settings.cameras import CameraSettings
+from edge.settings.challenge import ChallengeSettings
 from edge.settings.process import ProcessSettings
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
@@ -36,6 +37,15 @@ class Station(Strict):
     recipe: dict[str, ClassRecipe] = Field(default_factory=dict, description="by class name: [recipe.pits] gate = 0.3")
     recipes: Path | None = Field(
         None, description="folder of further recipes, NAME.toml, switched by request; none = only the one above"
+    )
+    calibration: Path | None = Field(
+        None, description="file of what was measured at the cameras' place, made by edge-inspectd calibrate; none = none"
+    )
+    calibration_max_age_days: float = Field(
+        365.0, gt=0, le=36500, description="an older calibration raises the alarm calibration_old"
+    )
+    challenge: ChallengeSettings | None = Field(
+        None, description="master parts that must be shown to the station; none = none are asked for"
     )
     process: ProcessSettings = Field(
         ProcessSettings(), description="cores and memory that the station keeps for itself"
