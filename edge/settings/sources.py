@@ -124,13 +124,45 @@ class OpenCVSource(SourceTable):
         description="0, /dev/video0, rtsp://..., http://..., or a video file; a live one that gives the very same "
         "picture twice is corrupt or frozen: UNKNOWN(camera)"
     )
+    pixel_format: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9 ]{4}$",
+        description="how a USB camera sends pictures: MJPG, YUYV, GREY ...; asked of the device and read back",
+    )
     width: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
     height: int | None = Field(None, ge=1, description="asked of the device and read back [px]")
-    rate_hz: float | None = Field(None, gt=0, le=1000, description="asked of the device and read back")
+    rate_hz: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="asked of the device and read back; of a network stream what its camera is set to; none = measured",
+    )
     exposure: float | None = Field(None, description="asked of the device and read back; the driver's own unit")
     gain: float | None = Field(None, description="asked of the device and read back; the driver's own unit")
-    open_timeout_ms: int = Field(3000, ge=100, description="for network sources")
-    read_timeout_ms: int = Field(2000, ge=100, description="for network sources")
+    open_timeout_ms: int = Field(3000, ge=100, description="a live source opens within this, or is tried again")
+    read_timeout_ms: int = Field(
+        2000, ge=100, description="a live source gives a picture within this, or is opened again; see silent_periods"
+    )
+    slow_read_periods: float = Field(
+        2.5,
+        ge=1.5,
+        le=1000,
+        description="a picture that comes so many periods after the one before, and at least 20 ms, may be an old one: "
+        "UNKNOWN(camera), as are those behind it until one is waited for again",
+    )
+    silent_periods: float = Field(
+        15.0,
+        ge=2,
+        le=1000,
+        description="no picture for so many periods, and at least 250 ms: a live source is opened again",
+    )
+    max_lag_ms: int = Field(
+        200,
+        ge=1,
+        le=86_400_000,
+        description="a picture of an RTSP stream that comes so much later than its time stamp lets expect is "
+        "UNKNOWN(camera); the largest value is for a camera with useless time stamps",
+    )
 
     @cached_property
     def is_file(self) -> bool:
