@@ -7,6 +7,7 @@ How every console script starts and ends: flags to a checked model, an error to 
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
@@ -25,6 +26,7 @@ from pydantic_settings import (
 )
 
 from edge.errors import EdgeError
+from edge.logline import prefix_of
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -128,4 +130,4 @@ def _first_line(error: SettingsError) -> str:
 
 
 def _say(program: str, message: str) -> None:
-    sys.stderr.write(f"{program}: {message}\n")
+    sys.stderr.write(f"{prefix_of(logging.ERROR)}{program}: {message}\n")

@@ -264,6 +264,7 @@ class AuditEvent(str, Enum):
     JOURNAL_FAILING = "journal_failing"
     JOURNAL_RECOVERED = "journal_recovered"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    CRASH_LOOP = "crash_loop"
 
 
 AUDIT_EVENTS: dict[AuditEvent, str] = {
@@ -287,6 +288,7 @@ AUDIT_EVENTS: dict[AuditEvent, str] = {
     AuditEvent.JOURNAL_FAILING: "the journal cannot be written; verdicts go on with journaled = false",
     AuditEvent.JOURNAL_RECOVERED: "the journal can be written again; what waited is in it",
     AuditEvent.JOURNAL_SET_ASIDE: "the journal was damaged and is kept beside a new one",
+    AuditEvent.CRASH_LOOP: "three or more starts of the service in a row came to nothing; this one waited first",
 }
 
 
@@ -299,6 +301,7 @@ class Alarm(str, Enum):
     SELFTEST_FAILED = "selftest_failed"
     CAMERA_SILENT = "camera_silent"
     LAST_GOOD_BUNDLE = "last_good_bundle"
+    CRASH_LOOP = "crash_loop"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -308,6 +311,7 @@ ALARMS: dict[Alarm, str] = {
     Alarm.SELFTEST_FAILED: "the last self-test failed",
     Alarm.CAMERA_SILENT: "a camera has reported nothing for longer than expect_every_ms",
     Alarm.LAST_GOOD_BUNDLE: "the bundle that is meant was refused at a start; the last good one is in use instead",
+    Alarm.CRASH_LOOP: "the service was started again and again; until a start has lived for 5 minutes each waits first",
 }
 
 

@@ -24,6 +24,7 @@ from edge.inspector.equipment import OpenEngine
 from edge.inspector.inspector import Inspector
 from edge.inspector.link import Failed, Spawn, send
 from edge.inspector.parent import die_with_parent, end_if_orphaned
+from edge.logline import LineFormatter
 from edge.memory import lock_memory
 from edge.settings import ProcessSettings, Station
 
@@ -42,7 +43,9 @@ def main(open_engine: OpenEngine = open_engine) -> int:
     die_with_parent()
     spawn = msgspec.json.decode(sys.stdin.buffer.read(), type=Spawn)
     end_if_orphaned(spawn.parent)
-    logging.basicConfig(level=logging.INFO, format="edge-inspector: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("edge-inspector"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     sys.excepthook = _end_unforeseen
     threading.excepthook = _end_with_any_thread
     cv2.setNumThreads(1)  # The engines have the cores; OpenCV's own pool would take them away.

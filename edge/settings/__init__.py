@@ -11,7 +11,7 @@ from edge.settings.challenge import ChallengeSettings, Master
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import GenicamFormat, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
-from edge.settings.station import Station, default_engine_cache, engine_cache_of, state_dir_of
+from edge.settings.station import Station, default_engine_cache, engine_cache_of, service_state_dir, state_dir_of
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
     DEMO_BUNDLE,
@@ -57,5 +57,6 @@ __all__ = [
     "default_engine_cache",
     "engine_cache_of",
     "read_toml",
+    "service_state_dir",
     "state_dir_of",
 ]

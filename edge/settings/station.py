@@ -139,11 +139,14 @@ def state_dir_of(station: Station) -> Path:
     """Return the folder of what must outlive a restart; it need not exist."""
     if station.state_dir is not None:
         return station.state_dir
+    return service_state_dir() or _state_home() / station.station
+
+
+def service_state_dir() -> Path | None:
+    """Return the folder that a service manager has made for what must outlive a restart; None = there is none."""
     # systemd gives a list when the unit names several; the first is the station's.
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if given:
-        return Path(given)
-    return _state_home() / station.station
+    return Path(given) if given else None
 
 
 def engine_cache_of(station: Station) -> Path:

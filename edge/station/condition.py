@@ -23,6 +23,7 @@ class Condition:
         ever_ready: the station has been ready in this run.
         silent: name of a camera that reports nothing though it must; empty = none.
         journal_failing: why the journal is not written; empty = it is, or there is none.
+        looping: the starts before this one came to nothing, and it has not lived for long yet.
         stopping: no further part is taken, what is in hand may finish.
         ended: every part has its verdict.
     """
@@ -47,6 +48,7 @@ class Condition:
         self.ever_ready = False
         self.silent = ""
         self.journal_failing = ""
+        self.looping = False
         self.stopping = False
         self.ended = False
 
@@ -98,6 +100,7 @@ class Condition:
             Alarm.SELFTEST_FAILED: bool(self._changes.selftest_failed),
             Alarm.CAMERA_SILENT: bool(self.silent),
             Alarm.LAST_GOOD_BUNDLE: self._changes.last_good.instead is not None,
+            Alarm.CRASH_LOOP: self.looping,
         }
         return tuple(alarm for alarm, on in raised.items() if on)
 

@@ -12,6 +12,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
@@ -35,7 +36,7 @@ __all__ = ["BEGINNING", "Gap", "Journal", "Page", "Position", "TriggerEntry", "V
 log = logging.getLogger("edge.station")
 
 _RETRY_S = 0.5
-_CLOSE_S = 2.0
+_CLOSE_S = 1.0
 _HOUSE_S = 1.0
 # Between two bites the writer has its turn.
 _BITE_PAUSE_S = 0.01
@@ -268,7 +269,7 @@ class Journal:
 
     def close(self, clean: bool) -> None:
         """
-        Write what waits, for two seconds at most, and leave the folder to others.
+        Write what waits, for a second at most, and leave the folder to others.
 
         Args:
             clean: nothing is open or unsaid, so that the next run may go on in this epoch; not believed unchecked.
@@ -299,8 +300,9 @@ class Journal:
         self._ending.set()
         self._backlog.end()
         self._replays.end()
+        until_s = time.monotonic() + _CLOSE_S
         for thread in self._threads:
-            thread.join(_CLOSE_S)
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def _hung(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator
 from logging.handlers import QueueHandler
 
+from edge.logline import LineFormatter
+
 # Beyond it lines are dropped and counted: a reader that hangs has lost the beginning of a story, not the station.
 _LINES_WAITING = 1000
-_LAST_LINES_S = 1.0
+_LAST_LINES_S = 0.25
 _STDERR = 2
 
 
@@ -58,8 +60,9 @@ def logged(program: str) -> Iterator[None]:
 
 def _write_on(lines: queue.Queue[logging.LogRecord | None], program: str) -> None:
     # Not through sys.stderr: a write that hangs would hold its lock, and the interpreter waits for that at its end.
+    formatter = LineFormatter(program)
     while (record := lines.get()) is not None:
-        line = f"{program}: {record.getMessage()}\n".encode(errors="replace")
+        line = f"{formatter.format(record)}\n".encode(errors="replace")
         try:
             while line:
                 line = line[os.write(_STDERR, line) :]

@@ -24,13 +24,15 @@ from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Publisher
 from edge.station.registrar import Registrar
 from edge.station.reporter import Reporter
+from edge.station.starts import Starts
 from edge.station.supervisor import Supervisor
 from edge.station.triggers import Triggers
 from edge.station.verdicts import Identity
 from edge.station.views import Views
 
-# What is in hand when the station is stopped may still finish for so long.
-_STOP_LIMIT_US = 2_000_000
+# What is in hand when the station is stopped may still finish for so long. With all that may hang on the way to the end
+# (the last commits, slow readers, the journal's threads, the log) a stop stays below 5 s; docs/service.md adds it up.
+_STOP_LIMIT_US = 1_500_000
 # What was answered last may still reach the journal before it leaves.
 _LAST_COMMITS_US = 500_000
 
@@ -45,6 +47,7 @@ class Loop:
         journal: open; its threads are started by the caller.
         wait: returns when something has come, at the latest at the monotonic time it is given [us].
         wait_for_journal: the same, of the journal alone.
+        starts: of the service, this one included; None = by hand.
         once: end when every source has ended and every verdict is out.
 
     Attributes:
@@ -66,6 +69,7 @@ class Loop:
         wait: Callable[[int], None],
         wait_for_journal: Callable[[int], None],
         *,
+        starts: Starts | None = None,
         once: bool = False,
     ) -> None:
         self._topic = f"verdict/{identity.station}/".encode()
@@ -78,6 +82,7 @@ class Loop:
         self._clock = clock
         self._wait = wait
         self._wait_for_journal = wait_for_journal
+        self._starts = starts
         self._once = once
         order = supervisor.order
         self._cameras = cameras = Cameras(station.cameras)
@@ -117,6 +122,9 @@ class Loop:
         if self._journal.set_aside is not None:
             text = f"the journal was damaged; it is kept as {self._journal.set_aside}, a new one has begun"
             self._reporter.audit(AuditEvent.JOURNAL_SET_ASIDE, None, text, None)
+        if self._starts is not None and self._starts.looping:
+            self._condition.looping = True
+            self._reporter.audit(AuditEvent.CRASH_LOOP, None, self._starts.words(), None)
         for entry in self._journal.left_open:
             self._registrar.adopt(entry)
 
@@ -159,9 +167,15 @@ class Loop:
         self._changes.look_after_trial()
         if self._maintenance.expire():
             self._inspection.advance()
+        self._look_after_starts()
         self._look_after_journal()
         self._look_after_cameras()
         self._inspection.selftest_if_due()
+
+    def _look_after_starts(self) -> None:
+        if self._starts is not None and self._starts.well() and self._condition.looping:
+            self._condition.looping = False
+            self._send_status()
 
     def _look_after_journal(self) -> None:
         failing = "" if isinstance(self._journal, NoJournal) else self._journal.alarm

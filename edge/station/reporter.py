@@ -21,13 +21,15 @@ from edge.records import (
 )
 from edge.station.parts import Parts
 from edge.station.publisher import Publisher
-from edge.station.systemd import Notifier
+from edge.station.systemd import Notifier, extension
 from edge.station.verdicts import Identity
 
 log = logging.getLogger("edge.station")
 
 HEARTBEAT_US = 1_000_000
 _GREETING_US = 20_000
+# How often the service manager is told that a start goes on, where it expects no sign of life besides.
+_FEED_US = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,16 @@ class Reporter:
         self._publisher = publisher
         self._notifier = notifier
         self._clock = clock
-        self._watchdog_us = None if watchdog_s is None else round(watchdog_s * 1e6)
+        self._watched = watchdog_s is not None
+        self._feed_us = _FEED_US if watchdog_s is None else round(watchdog_s * 1e6)
+        self._starting = True
         self._status_us = 0
         self._fed_us = 0
         self.detail = "starting"
 
     def due_us(self) -> int:
         """Return when the next heartbeat or sign of life is due."""
-        heartbeat_us = self._status_us + HEARTBEAT_US
-        return heartbeat_us if self._watchdog_us is None else min(heartbeat_us, self._fed_us + self._watchdog_us)
+        return min(self._status_us + HEARTBEAT_US, self._fed_us + self._feed_us)
 
     def heartbeat_is_due(self) -> bool:
         return self._clock.now_us() >= self._status_us + HEARTBEAT_US
@@ -86,16 +89,21 @@ class Reporter:
             self._notifier.notify(f"STATUS={detail}")
 
     def ready(self) -> None:
+        self._starting = False
         self._notifier.notify("READY=1")
 
     def stopping(self) -> None:
+        self._starting = False
         self._notifier.notify("STOPPING=1")
 
     def feed_watchdog(self) -> None:
         """Called by completed cycles only, never by a timer of its own."""
-        if self._watchdog_us is not None and self._clock.now_us() >= self._fed_us + self._watchdog_us:
-            self._fed_us = self._clock.now_us()
-            self._notifier.notify("WATCHDOG=1")
+        if self._clock.now_us() < self._fed_us + self._feed_us:
+            return
+        self._fed_us = self._clock.now_us()
+        states = (("WATCHDOG=1", self._watched), (extension(), self._starting))
+        if said := [state for state, due in states if due]:
+            self._notifier.notify(*said)
 
     def status(self, now: Now) -> None:
         """Publish the heartbeat now."""

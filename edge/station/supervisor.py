@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -36,8 +37,10 @@ INSPECTOR = (sys.executable, "-I", "-m", "edge.inspector.main")
 
 # Orders that may wait for a hung inspector: more than there can be frames in slots.
 _ORDERS_WAITING = 10_000
-# At the end only: while the station works, nothing waits for the inspector.
-_SEE_OFF_S = 1.0
+# At the end only: while the station works, nothing waits for the inspector. From when it was asked to stop; and one
+# that sits in a driver may take its time to die, and is left to the service manager.
+_SEE_OFF_S = 1.5
+_DEATH_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Supervisor:
         self._orders: zmq.Socket[bytes] | None = None
         self._failures = 0
         self._killed = False
+        self._stop_us: int | None = None
         self.number = 0
         self.inbox: zmq.Socket[bytes] | None = None
         self.alive_fd = -1
@@ -197,17 +201,22 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask the inspector to end; it is not waited for."""
+        if self._stop_us is None:
+            self._stop_us = self._clock.now_us()
         self.order(Stop())
 
     def see_off(self) -> None:
-        """Give the inspector that was asked to stop a moment, then kill it; returns when it is gone."""
+        """Let the inspector end that was asked to stop, kill it when its time is over, and forget it."""
         if self._process is None:
             return
+        asked_us = self._clock.now_us() if self._stop_us is None else self._stop_us
         try:
-            self._process.wait(_SEE_OFF_S)
+            self._process.wait(max(0.0, _SEE_OFF_S - (self._clock.now_us() - asked_us) / 1e6))
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self.bury()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_DEATH_S)
+        self._forget()
 
     def kill(self) -> None:
         """Kill the inspector; its end is seen later, like any other. Killing it again does nothing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+_EXTENSION_US = 30_000_000
+
 
 class Notifier:
     """Sends states to the socket systemd names in NOTIFY_SOCKET; does nothing where there is none."""
@@ -14,6 +16,11 @@ class Notifier:
         # A leading @ stands for the zero byte of an abstract socket.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
+
+    @property
+    def present(self) -> bool:
+        """A service manager has started this process and listens."""
+        return self._socket is not None
 
     def notify(self, *states: str) -> None:
         """Send states like ``READY=1`` or ``STATUS=...``; a manager that is gone is no reason to stop inspecting."""
@@ -27,6 +34,11 @@ class Notifier:
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
+
+
+def extension() -> str:
+    """Return the state that keeps a start from being given up: said again within that time, it may take for ever."""
+    return f"EXTEND_TIMEOUT_USEC={_EXTENSION_US}"
 
 
 def watchdog_period_s() -> float | None:

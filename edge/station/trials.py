@@ -18,7 +18,7 @@ from edge.station.supervisor import watched
 # Engines compiled, parity and reference frames, on a slow machine that inspects meanwhile.
 _LIMIT_S = 180.0
 # One that sits in a driver is not waited for any longer.
-_DEATH_S = 0.5
+_DEATH_S = 0.25
 
 
 class Trials:

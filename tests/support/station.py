@@ -18,6 +18,7 @@ from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Topics
 from edge.station.reporter import Reporter
+from edge.station.starts import Starts
 from edge.station.supervisor import BundleToStart, Proven
 from edge.station.verdicts import Identity
 from edge.wire import sha256
@@ -235,6 +236,7 @@ class Bench:
     Args:
         cameras: names, or what the settings say of a camera.
         folder: the state directory; None = nothing outlives the bench.
+        service: where the starts of a service are counted; None = it was started by hand.
 
     Attributes:
         dues: until when the loop would have slept, cycle by cycle [us].
@@ -249,6 +251,7 @@ class Bench:
         journal: Records | None = None,
         folder: Path | None = None,
         reserve_ms: int = 0,
+        service: Path | None = None,
         **settings: object,
     ) -> None:
         given: list[Mapping[str, object]] = [{"name": c} if isinstance(c, str) else c for c in cameras]
@@ -285,6 +288,7 @@ class Bench:
             self.clock,
             wait=self.dues.append,
             wait_for_journal=self.let_pass,
+            starts=None if service is None else Starts(service, self.clock),
             once=once,
         )
         self.loop.begin()
