@@ -1,0 +1,99 @@
+"""From two clocks to ours: when a frame arrived, by the host's wall clock, and when it was taken, by the camera's."""
+
+from __future__ import annotations
+
+_MS = 1_000_000
+_S = 1_000_000_000
+
+# Between two looks the wall clock is slewed by less than this; more is a step.
+_STEP_NS = 1 * _MS
+# Frames that arrived around a step carry times of before it.
+_DISTRUST_NS = 1 * _S
+# Two quartzes, each 50 ppm off, drift apart by at most this share.
+_DRIFT = 100e-6
+# Held back for longer than this, in the camera or on the way, a frame does not show what stands before the camera.
+STALE_NS = 1 * _S
+
+
+class Arrivals:
+    """
+    Turns times of arrival by the wall clock, which is all that Aravis gives, into monotonic ones.
+
+    The wall clock may be set at any moment: then, and for a second, a frame arrived when it was taken from the queue.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_ns: int | None = None
+        self._distrusted_until_ns = 0
+
+    def look(self, wall_ns: int, now_ns: int) -> None:
+        """Compare the clocks; to be called often, also while no frame comes."""
+        ahead_ns = wall_ns - now_ns
+        if self._ahead_ns is not None and abs(ahead_ns - self._ahead_ns) > _STEP_NS:
+            self._distrusted_until_ns = now_ns + _DISTRUST_NS
+        self._ahead_ns = ahead_ns
+
+    def arrived_ns(self, stamp_ns: int, wall_ns: int, now_ns: int) -> int:
+        """
+        Return when a frame began to arrive, on the monotonic clock.
+
+        Args:
+            stamp_ns: the same by the wall clock; 0 = not known.
+            wall_ns: the wall clock now.
+            now_ns: the monotonic clock now.
+        """
+        self.look(wall_ns, now_ns)
+        age_ns = wall_ns - stamp_ns
+        if stamp_ns <= 0 or age_ns < 0 or now_ns < self._distrusted_until_ns:
+            return now_ns
+        return now_ns - age_ns
+
+
+class CameraClock:
+    """
+    Places the camera's time stamps on the monotonic clock.
+
+    Nothing is known of the camera's epoch: it may be its power-on, or 1970, and may be set while it runs. The way of
+    the fastest frame so far tells how far the two clocks are apart; it is forgotten no faster than two quartzes drift.
+    So a time is never earlier than the true one, and never later than the arrival.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+        self._apart_ns = 0.0
+        self._seen_ns = 0
+
+    def place(self, stamp_ns: int, arrived_ns: int) -> tuple[int, str | None]:
+        """
+        Return when a frame was taken [ns, monotonic], and what is wrong with its time stamp, None when nothing is.
+
+        Args:
+            stamp_ns: the camera's; 0 = it gives none, then the arrival counts.
+            arrived_ns: when the frame began to arrive, monotonic.
+        """
+        if stamp_ns <= 0:
+            return arrived_ns, None
+        last_ns, self._last_ns = self._last_ns, stamp_ns
+        apart_ns = arrived_ns - stamp_ns
+        if last_ns is None or stamp_ns <= last_ns:
+            self._apart_ns, self._seen_ns = apart_ns, arrived_ns
+            return arrived_ns, None if last_ns is None else self._ran_back(stamp_ns, last_ns)
+        leaked_ns = self._apart_ns + _DRIFT * max(arrived_ns - self._seen_ns, 0)
+        self._apart_ns, self._seen_ns = min(apart_ns, leaked_ns), max(arrived_ns, self._seen_ns)
+        taken_ns = round(stamp_ns + self._apart_ns)
+        late_ns = arrived_ns - taken_ns
+        return taken_ns, self._held_back(late_ns) if late_ns > STALE_NS else None
+
+    @staticmethod
+    def _ran_back(stamp_ns: int, last_ns: int) -> str:
+        return (
+            f"the camera's clock is not monotonic: time stamp {stamp_ns} ns follows {last_ns} ns; when the picture was "
+            'taken is not known; if this goes on, look at its time source, or set timestamps = "host"'
+        )
+
+    @staticmethod
+    def _held_back(late_ns: int) -> str:
+        return (
+            f"taken {late_ns / _S:.1f} s before it came, by the camera's clock, expected at most {STALE_NS / _S:g} s: "
+            'it was held back, or that clock runs wrong; if this goes on, set timestamps = "host"'
+        )
