@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.bundle import Bundle, Trust, read_trusted_bundle
-from edge.settings import BundleSettings, Station
+from edge.settings import BundleSettings, Station, credential
 from edge.signature import read_public_key
 
 
@@ -21,7 +21,7 @@ def trust_from_settings(settings: BundleSettings, releases: Mapping[str, int]) -
         ConfigurationError: a key cannot be read.
     """
     return Trust(
-        keys=tuple(read_public_key(path) for path in settings.trusted_keys),
+        keys=tuple(read_public_key(credential(path) or path) for path in settings.trusted_keys),
         allow_unsigned=settings.allow_unsigned,
         releases={} if settings.allow_older else releases,
     )

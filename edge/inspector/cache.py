@@ -1,7 +1,7 @@
 """
 The engine cache: what was made and proven on this machine, so that it need not be made and proven at each start.
 
-    machine.key              32 random bytes, 0600, made at first use
+    machine.key              32 random bytes, 0600, made at first use; not there where the service manager hands out one
     <entry>/entry.json       an Entry: what for, with which proof, SHA-256 of each other file
     <entry>/entry.mac        HMAC-SHA256 of entry.json with the machine's key
     <entry>/classifier       network or plan, as a backend opens it; likewise segmenter
@@ -34,6 +34,7 @@ from edge.errors import BundleError, ConfigurationError
 from edge.inspector.backend import BackendSettings, Precision, backend_version
 from edge.inspector.machine import device_of
 from edge.inspector.parity import ParityReport
+from edge.settings import credential
 
 CLASSIFIER, SEGMENTER = "classifier", "segmenter"
 PARITY_PAGE, BUILD_LOG, LAYERS = "parity.html", "build.log", "layers.json"
@@ -143,7 +144,7 @@ class EngineCache:
             ConfigurationError: they cannot be made, or the key cannot be used.
         """
         with self._writing():
-            _key_made(self.folder / _KEY)
+            _key_made(self.folder)
 
     def write(self, entry: Entry, files: Mapping[str, bytes]) -> Path:
         """
@@ -159,7 +160,7 @@ class EngineCache:
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         text = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(entry, files=hashes)))
         with self._writing():
-            mac = hmac.digest(_key_made(self.folder / _KEY), text, "sha256")
+            mac = hmac.digest(_key_made(self.folder), text, "sha256")
             half = Path(mkdtemp(prefix=_HALF, dir=self.folder))
             for name, data in {**files, _ENTRY: text, _MAC: mac}.items():
                 _write_durably(half / name, data)
@@ -230,7 +231,7 @@ class EngineCache:
     def _entry(self, path: Path) -> Entry:
         """Return what the entry says once its signature is this machine's."""
         text, mac = _loaded(path / _ENTRY), _loaded(path / _MAC)
-        if not hmac.compare_digest(mac, hmac.digest(_key(self.folder / _KEY), text, "sha256")):
+        if not hmac.compare_digest(mac, hmac.digest(_key(self.folder), text, "sha256")):
             raise BundleError(f"{path}: {_ENTRY} was not signed with this machine's key; {_MEND}")
         try:
             return msgspec.json.decode(text, type=Entry)
@@ -241,13 +242,15 @@ class EngineCache:
 _MEND = "remove it, and build it again with edge-engine build"
 
 
-def _key(path: Path) -> bytes:
+def _key(folder: Path) -> bytes:
     """
-    Read the machine's key.
+    Read the machine's key: the service's credential of that name, else the file in *folder*.
 
     Raises:
         ConfigurationError: it is missing, cut short, or others may read it.
     """
+    given = credential(_KEY)
+    path = given or folder / _KEY
     try:
         key = path.read_bytes()
         mode = path.stat().st_mode
@@ -255,18 +258,20 @@ def _key(path: Path) -> bytes:
         raise ConfigurationError(
             f"{path}: cannot be read ({error.strerror}); check its owner, or remove {path.parent} and build anew"
         ) from error
-    if mode & 0o077:
+    # Who may read a credential is the service manager's business: an access list shows as the group's rights.
+    if given is None and mode & 0o077:
         raise ConfigurationError(f"{path}: may be read by others: whoever can could sign; say chmod 600 {path}")
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(
-            f"{path}: {len(key)} bytes, expected {_KEY_BYTES}; remove {path.parent} and build the engines anew"
+            f"{path}: {len(key)} bytes, expected {_KEY_BYTES}; make another key, and build the engines anew"
         )
     return key
 
 
-def _key_made(path: Path) -> bytes:
+def _key_made(folder: Path) -> bytes:
     """Return the machine's key, made if there is none; of two that do so at once, both take the first one's."""
-    if not path.exists():
+    path = folder / _KEY
+    if credential(_KEY) is None and not path.exists():
         half = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -278,7 +283,7 @@ def _key_made(path: Path) -> bytes:
                 os.link(half, path)
         finally:
             half.unlink(missing_ok=True)
-    return _key(path)
+    return _key(folder)
 
 
 def _exchange(new: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ A key nobody knows is an error in each of them.
 from edge.settings.calibration import CalibratedCamera, CalibrationFile, ZoneTable
 from edge.settings.cameras import CameraSettings, DriftLimits
 from edge.settings.challenge import ChallengeSettings, Master
+from edge.settings.credentials import credential
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import GenicamFormat, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
@@ -54,6 +55,7 @@ __all__ = [
     "Strict",
     "SyntheticSource",
     "ZoneTable",
+    "credential",
     "default_engine_cache",
     "engine_cache_of",
     "read_toml",

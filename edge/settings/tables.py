@@ -43,7 +43,9 @@ class BundleSettings(Strict):
 
     path: Path = Field(DEMO_BUNDLE, description="folder with manifest.json; relative to the working directory")
     trusted_keys: tuple[Path, ...] = Field(
-        (), description="public keys (NAME.pub of edge-engine keygen): one of them must have signed the bundle"
+        (),
+        description="public keys (NAME.pub of edge-engine keygen): one of them must have signed the bundle; a name "
+        "without a folder is looked for among the service's credentials first",
     )
     allow_unsigned: bool = Field(
         False,
