@@ -11,7 +11,14 @@ from edge.settings.challenge import ChallengeSettings, Master
 from edge.settings.credentials import credential
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
 from edge.settings.process import ProcessSettings
-from edge.settings.sources import GenicamFormat, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings.sources import (
+    FolderSource,
+    GenicamFormat,
+    GenicamSource,
+    OpenCVSource,
+    ReplaySource,
+    SyntheticSource,
+)
 from edge.settings.station import Station, default_engine_cache, engine_cache_of, service_state_dir, state_dir_of
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
@@ -41,6 +48,7 @@ __all__ = [
     "Daemon",
     "DriftLimits",
     "Endpoints",
+    "FolderSource",
     "GenicamFormat",
     "GenicamSource",
     "JournalSettings",

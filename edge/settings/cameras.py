@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from edge.settings.calibration import ZoneTable
-from edge.settings.sources import Source, SyntheticSource
+from edge.settings.sources import FolderSource, Source, SyntheticSource
 from edge.settings.strict import Name, Strict
 from engines.contract import PixelFormat
 
@@ -102,6 +102,16 @@ class CameraSettings(Strict):
             raise ValueError(
                 'expected overload = "latest" of a source with a time of its own: this one is read when the last '
                 "one's verdict is out, so that no newer frame ever waits; give it a rate_hz, or leave overload out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_deleted_unseen(self) -> CameraSettings:
+        deletes = isinstance(self.source, FolderSource) and self.source.afterwards == "delete"
+        if deletes and self.overload != "every":
+            raise ValueError(
+                'expected overload = "every" with afterwards = "delete": a picture that finds no free slot would be '
+                'deleted unseen; or use afterwards = "move"'
             )
         return self
 

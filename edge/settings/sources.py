@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge.settings.strict import Strict
 
@@ -105,15 +105,79 @@ class ReplaySource(SourceTable):
     @field_validator("tag_pattern")
     @classmethod
     def _one_group(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            groups = re.compile(value).groups
-        except re.error as error:
-            raise ValueError(f"expected a regular expression: {error}") from error
-        if groups != 1:
-            raise ValueError(f"expected one group in brackets, as in part(\\d+)_, found {groups}")
-        return value
+        return _with_one_group(value)
+
+
+class FolderSource(SourceTable):
+    """
+    A folder that another program writes pictures into, best by renaming them into place; each file is a part. Hidden
+    files and folders within it are left alone. Needs the extra "folder".
+    """
+
+    kind: Literal["folder"] = Field(description="says that this table is such a source")
+    path: Path = Field(description="folder that pictures are written to")
+    pattern: str = Field("*", pattern="^[^/]+$", description="which names are pictures of this camera")
+    tag_pattern: str | None = Field(
+        None,
+        description="where a file's name holds the part's tag: a regular expression with one group of digits, "
+        "as in part(\\d+)_; none = pictures have no tags",
+    )
+    existing: Literal["ignore", "inspect"] = Field(
+        "ignore",
+        description="what lies there at the start. ignore: is no part, and is left alone or moved away; inspect: each "
+        "is a part, in the order in which they came; needs afterwards = move or delete",
+    )
+    afterwards: Literal["keep", "move", "delete"] = Field(
+        "keep",
+        description="what becomes of a file whose picture was taken. delete needs overload = every; what holds no "
+        "picture is moved then",
+    )
+    done: Path | None = Field(
+        None, description="folder that files are moved to, on the same file system; none = done in the folder itself"
+    )
+    complete_ms: int = Field(
+        2000, ge=10, le=600_000, description="a file that holds no whole picture after this is UNKNOWN(camera)"
+    )
+    rescan_ms: int = Field(
+        5000,
+        ge=20,
+        le=600_000,
+        description="the folder is gone through so often for files that the system said nothing of: network drives",
+    )
+    settle_ms: int = Field(
+        500, ge=10, le=60_000, description="such a file must not have changed for so long: it may still be written"
+    )
+
+    @property
+    def done_path(self) -> Path:
+        """Where files are moved to; it need not exist."""
+        return self.path / ("done" if self.done is None else self.done)
+
+    @property
+    def live(self) -> bool:
+        return False
+
+    @property
+    def numbers_frames(self) -> bool:
+        return False
+
+    @property
+    def tags_frames(self) -> bool:
+        return self.tag_pattern is not None
+
+    @field_validator("tag_pattern")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        return _with_one_group(value)
+
+    @model_validator(mode="after")
+    def _inspected_once(self) -> FolderSource:
+        if self.existing == "inspect" and self.afterwards == "keep":
+            raise ValueError(
+                'expected afterwards = "move" or "delete" with existing = "inspect": each start would inspect '
+                "everything once more"
+            )
+        return self
 
 
 class OpenCVSource(SourceTable):
@@ -238,4 +302,24 @@ class GenicamSource(SourceTable):
     )
 
 
-Source = Annotated[SyntheticSource | ReplaySource | OpenCVSource | GenicamSource, Field(discriminator="kind")]
+Source = Annotated[
+    SyntheticSource | ReplaySource | FolderSource | OpenCVSource | GenicamSource, Field(discriminator="kind")
+]
+
+
+def _with_one_group(pattern: str | None) -> str | None:
+    """
+    Return the regular expression.
+
+    Raises:
+        ValueError: it is none, or has not one group.
+    """
+    if pattern is None:
+        return None
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"expected one group in brackets, as in part(\\d+)_, found {groups}")
+    return pattern

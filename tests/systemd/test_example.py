@@ -15,6 +15,7 @@ from edge.settings import (
     CameraSettings,
     ClassRecipe,
     DriftLimits,
+    FolderSource,
     GenicamSource,
     OpenCVSource,
     ReplaySource,
@@ -29,7 +30,13 @@ else:
     import tomli as tomllib
 
 EXAMPLE = Path(__file__).parents[2] / "systemd" / "example.toml"
-SOURCES = {"genicam": GenicamSource, "opencv": OpenCVSource, "replay": ReplaySource, "synthetic": SyntheticSource}
+SOURCES = {
+    "folder": FolderSource,
+    "genicam": GenicamSource,
+    "opencv": OpenCVSource,
+    "replay": ReplaySource,
+    "synthetic": SyntheticSource,
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ A camera knows pixels and frame numbers. It does not know tiles, engines or verd
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from edge.errors import ConfigurationError
 from edge.recipe import refuse_other_format
 from edge.records import Reason
-from edge.settings import CameraSettings, OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings import CameraSettings, FolderSource, OpenCVSource, ReplaySource, SyntheticSource
 from engines.contract import CHANNELS, PixelFormat
 
 LARGEST_TAG = 65535
@@ -104,7 +105,8 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
         format_: what the bundle's networks take.
 
     Raises:
-        ConfigurationError: the source can never deliver *format_*, so that every part would be UNKNOWN(geometry).
+        ConfigurationError: the source can never deliver *format_*, so that every part would be UNKNOWN(geometry); or
+            the package that it needs is not installed.
     """
     refuse_other_format(settings, format_)
     # Imported here: a station with a file camera should not load the code of the others.
@@ -116,6 +118,20 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
         from edge.inspector.camera.replay import ReplayCamera
 
         return ReplayCamera(settings.source, format_, convert=settings.convert_to is not None)
+    if isinstance(settings.source, FolderSource):
+        if importlib.util.find_spec("watchdog") is None:
+            raise ConfigurationError(
+                f"camera '{settings.name}': kind = \"folder\" needs watchdog, which is not installed; "
+                "pip install 'edge-inspect[folder]'"
+            )
+        from edge.inspector.camera.folder import FolderCamera
+
+        return FolderCamera(
+            settings.source,
+            format_,
+            convert=settings.convert_to is not None,
+            from_arrival=settings.overload != "every",
+        )
     if isinstance(settings.source, OpenCVSource):
         from edge.inspector.camera.opencv import OpenCVCamera
 

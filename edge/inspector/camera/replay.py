@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
-from edge.inspector.camera import LARGEST_TAG, Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera.files import PICTURES, decoded, printable, tag_from_name
 from edge.inspector.camera.synthetic import Pace
 from edge.records import Reason
 from edge.settings import ReplaySource
@@ -27,8 +27,6 @@ _CONVERSIONS: dict[tuple[int, PixelFormat], int] = {
     (4, "bgr8"): cv2.COLOR_BGRA2BGR,
 }
 _PLAUSIBLE_FRAMES = 1e9
-_TAG = re.compile(r"[0-9]{1,16}")
-_PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class ReplayCamera:
@@ -63,7 +61,7 @@ class ReplayCamera:
         self._next += 1
         self._pace.wait()
         now_us = SYSTEM_CLOCK.now_us()
-        tag = self._tag(name)
+        tag = tag_from_name(name, self._source.tag_pattern)
         if image is None:
             return Unusable(
                 number, now_us, name, Reason.CAMERA, f"{name}: cannot be read as a picture; replace the file", tag
@@ -93,21 +91,15 @@ class ReplayCamera:
         if self._next > len(self._files):
             raise SourceEnded(f"replay: all {len(self._files)} pictures of {self._source.path} are read")
         path = self._files[self._next - 1]
-        # Below the folder, since names repeat there; what is not UTF-8 would fit into no message.
-        name = os.fsencode(path.relative_to(self._source.path).as_posix()).decode(errors="replace")
-        return name, self._as_asked(_decoded(path))
+        # Below the folder, since names repeat there.
+        name = printable(path.relative_to(self._source.path).as_posix())
+        return name, self._as_asked(decoded(path))
 
     def _next_of_video(self, video: cv2.VideoCapture) -> tuple[str, NDArray[np.uint8] | None]:
         good, image = video.read()
         if not good:
             raise end_of_video(self._source.path, video, self._next - 1)
         return str(self._next), self._as_asked(np.asarray(image))
-
-    def _tag(self, name: str) -> int | None:
-        """Return the number that the pattern finds in a file's name, None when it is no tag."""
-        found = None if self._source.tag_pattern is None else re.search(self._source.tag_pattern, Path(name).name)
-        digits = "" if found is None else found[1] or ""
-        return int(digits) if _TAG.fullmatch(digits) and int(digits) <= LARGEST_TAG else None
 
     def _as_asked(self, image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
         return image if image is None or not self._convert else converted(image, self._format)
@@ -131,17 +123,6 @@ def end_of_video(source: object, video: cv2.VideoCapture, given: int) -> SourceE
     return SourceEnded(f"{source}: all {given} frames are read")
 
 
-def _decoded(path: Path) -> NDArray[np.uint8] | None:
-    """Return the picture in a file, None when the file is gone or holds none."""
-    try:
-        # Decoded from bytes: imread writes its own complaint to stderr and does not say why it failed.
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image)
-
-
 @contextmanager
 def _looking_at(path: Path) -> Iterator[None]:
     try:
@@ -161,11 +142,9 @@ def _pictures(folder: Path, pattern: str) -> list[Path]:
     if "/" in pattern or "**" in pattern:
         for _ in walk:
             pass
-    files = sorted(p for p in folder.glob(pattern) if p.is_file() and p.suffix.lower() in _PICTURES)
+    files = sorted(p for p in folder.glob(pattern) if p.is_file() and p.suffix.lower() in PICTURES)
     if not files:
-        raise CameraError(
-            f"replay: no picture in {folder} matches '{pattern}'; expected {', '.join(sorted(_PICTURES))}"
-        )
+        raise CameraError(f"replay: no picture in {folder} matches '{pattern}'; expected {', '.join(sorted(PICTURES))}")
     return files
 
 

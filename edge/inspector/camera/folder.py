@@ -1,0 +1,277 @@
+"""A folder that another program writes pictures into: each file is a part, from the moment it is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.clock import SYSTEM_CLOCK, Clock
+from edge.errors import CameraError
+from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera.files import Identity, decoded, identity_of, printable, tag_from_name
+from edge.inspector.camera.replay import converted
+from edge.inspector.camera.spool import Entry, Fate, Spool
+from edge.inspector.camera.watch import FolderWatch
+from edge.records import Reason
+from edge.settings import FolderSource
+from engines.contract import PixelFormat
+
+# A folder without a new file is no fault: so often a waiting read returns.
+_WAIT_US = 200_000
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The file of the last part; it is put away when the next one is asked for, since its picture is copied by then."""
+
+    path: Path
+    identity: Identity
+    inspected: bool
+
+
+class FolderCamera:
+    """
+    Files are parts in the order in which they came. They have no number of their own: we count.
+
+    Args:
+        from_arrival: a part's time is when its file came; False = when it is read, however long it lay there.
+    """
+
+    def __init__(
+        self,
+        source: FolderSource,
+        format_: PixelFormat,
+        *,
+        convert: bool,
+        from_arrival: bool,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._source = source
+        self._format = format_
+        self._convert = convert
+        self._from_arrival = from_arrival
+        self._clock = clock
+        self._watch = FolderWatch()
+        # Outlives a close: what was taken already is no new part when the folder comes back.
+        self._spool: Spool | None = None
+        self._last: _Taken | None = None
+        self._place: tuple[int, int] | None = None
+        self._next = 1
+
+    def open(self, resume_from: int) -> Actual:
+        self._next = max(resume_from, 1)
+        with _told(self._source.path):
+            self._place = _place(self._source.path)
+            if self._source.afterwards != "keep":
+                self._make_done()
+        self._put_away()
+        self._watch = FolderWatch()
+        # Before the folder is gone through: nothing comes unseen in between.
+        self._watch.start(self._source.path)
+        try:
+            said = self._begun(resume_from)
+        except CameraError:
+            self.close()
+            raise
+        return Actual(
+            numbered=False,
+            triggerable=False,
+            counts=False,
+            format=self._format,
+            description=f"folder {self._source.path}, {said}",
+        )
+
+    def read(self) -> Frame | Unusable | None:
+        if self._spool is None or self._place is None:
+            raise CameraError(f"folder: {self._source.path}: read before open")
+        self._put_away()
+        until_us = self._clock.now_us() + _WAIT_US
+        while (now_us := self._clock.now_us()) < until_us:
+            self._require_folder()
+            self._note(self._spool, now_us)
+            entry = self._spool.next(now_us)
+            if entry is None:
+                self._wait(self._spool, min(until_us, self._spool.next_us(), self._spool.look_at_us) - now_us)
+                continue
+            taken = self._tried(self._spool, entry)
+            if taken is not None:
+                self._next += 1
+                return taken
+        return None
+
+    def close(self) -> None:
+        self._watch.stop()
+        self._place = None
+        # If it cannot be put away, the next open says so.
+        with contextlib.suppress(CameraError):
+            self._put_away()
+
+    # ---- what comes ------------------------------------------------------------------------------------------
+
+    def _begun(self, resume_from: int) -> str:
+        """Take in what lies there already; return what becomes of it, for people."""
+        now_us = self._clock.now_us()
+        if self._spool is not None:
+            self._spool.look_at_us = now_us
+            return "watched again"
+        self._spool = spool = Spool(self._source, now_us)
+        with _told(self._source.path):
+            if self._source.existing == "inspect":
+                return f"{spool.look(now_us)} pictures that lie there are inspected"
+            if self._source.afterwards == "keep":
+                ignored = spool.take_all()
+                spool.look(now_us)
+                return f"{ignored} pictures that lie there are left alone"
+            if resume_from == 1:
+                return f"{spool.look(now_us, Fate.IGNORE)} pictures that lie there are moved away"
+            # This run has taken parts before: what lies there came while there was no process to see it.
+            missed = spool.look(now_us, Fate.REFUSE, "came while nobody watched the folder")
+            return f"{missed} pictures came while nobody watched"
+
+    def _note(self, spool: Spool, now_us: int) -> None:
+        """Take note of what was told, and go through the folder when it is time."""
+        while spool.has_room:
+            try:
+                spool.tell(self._watch.notes.get_nowait())
+            except queue.Empty:
+                if self._watch.overflowed:
+                    self._watch.overflowed, spool.look_at_us = False, now_us
+                break
+        if now_us >= spool.look_at_us and spool.has_room:
+            with _told(self._source.path):
+                spool.look(now_us)
+
+    def _wait(self, spool: Spool, wait_us: int) -> None:
+        try:
+            spool.tell(self._watch.notes.get(timeout=max(wait_us, 1000) / 1e6))
+        except queue.Empty:
+            return
+
+    def _require_folder(self) -> None:
+        with _told(self._source.path):
+            if _place(self._source.path) != self._place:
+                raise CameraError(f"folder: {self._source.path} is another one than before; will be opened again")
+
+    # ---- what becomes of it ----------------------------------------------------------------------------------
+
+    def _tried(self, spool: Spool, entry: Entry) -> Frame | Unusable | None:
+        """Return the part of a file, None when it is none, or is not finished."""
+        path = self._source.path / entry.name
+        identity = identity_of(path)
+        if entry.fate is Fate.REFUSE:
+            return self._refused(spool, entry, path, identity if identity == entry.identity else None)
+        if identity is None:
+            gone = "was gone before it could be read; nobody else may take files from this folder"
+            return self._unusable(entry, gone) if entry.told else None
+        if not entry.told and identity != entry.identity:
+            entry.fate = Fate.INSPECT  # If it was to be ignored: it was not finished then.
+            spool.settle(entry, identity, self._clock.now_us())
+            return None
+        if entry.fate is Fate.IGNORE or spool.knows(identity):
+            # Known by another name: it was renamed after it was taken.
+            self._last = _Taken(path, identity, inspected=False)
+            self._put_away()
+            return None
+        return self._read(spool, entry, path, identity)
+
+    def _read(self, spool: Spool, entry: Entry, path: Path, identity: Identity) -> Frame | Unusable | None:
+        image = decoded(path)
+        now_us = self._clock.now_us()
+        if identity_of(path) != identity:
+            spool.settle(entry, identity, now_us)
+            return None
+        if image is None and now_us < entry.give_up_us:
+            spool.put_back(entry, identity, entry.give_up_us)
+            return None
+        if image is None:
+            fault = f"holds no whole picture {self._source.complete_ms} ms after it came; look at who writes it"
+            return self._refused(spool, entry, path, identity, fault)
+        picture = converted(image, self._format) if self._convert else image
+        misfit = fault_of_format(picture, self._format)
+        spool.took(identity)
+        self._last = _Taken(path, identity, inspected=misfit is None)
+        if misfit is not None:
+            return self._unusable(entry, misfit, Reason.GEOMETRY)
+        name = printable(entry.name)
+        return Frame(picture, self._next, self._time_of(entry), name, self._tag(entry))
+
+    def _refused(self, spool: Spool, entry: Entry, path: Path, identity: Identity | None, fault: str = "") -> Unusable:
+        if identity is not None:
+            spool.took(identity)
+            self._last = _Taken(path, identity, inspected=False)
+        return self._unusable(entry, fault or entry.detail)
+
+    def _unusable(self, entry: Entry, fault: str, reason: Reason = Reason.CAMERA) -> Unusable:
+        name = printable(entry.name)
+        return Unusable(self._next, self._time_of(entry), name, reason, f"{name}: {fault}", self._tag(entry))
+
+    def _tag(self, entry: Entry) -> int | None:
+        return tag_from_name(entry.name, self._source.tag_pattern)
+
+    def _time_of(self, entry: Entry) -> int:
+        known = self._from_arrival and entry.came_us is not None
+        return entry.came_us if known and entry.came_us is not None else self._clock.now_us()
+
+    def _make_done(self) -> None:
+        done = self._source.done_path
+        done.mkdir(exist_ok=True)
+        place = _place(done)
+        if self._place is None or place[0] != self._place[0] or place == self._place:
+            raise CameraError(
+                f"folder: done = {done}: expected another folder on the same file system as {self._source.path}, where "
+                "a file is renamed to, whole or not at all"
+            )
+        for folder in (done, self._source.path):
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise CameraError(f"folder: {folder} cannot be written, as afterwards needs; check its owner and mode")
+
+    def _put_away(self) -> None:
+        """
+        Move or delete the last part's file, unless another one has its name by now.
+
+        Raises:
+            CameraError: it cannot be: it would be inspected again.
+        """
+        last = self._last
+        if last is None or self._spool is None:
+            return
+        if self._source.afterwards != "keep" and identity_of(last.path) == last.identity:
+            with _told(last.path):
+                if self._source.afterwards == "delete" and last.inspected:
+                    last.path.unlink()
+                else:
+                    last.path.rename(_free(self._source.done_path / last.path.name))
+            self._spool.forget(last.identity)
+        self._last = None
+
+
+def _free(path: Path) -> Path:
+    """Return a path where nothing lies: names come again, and what is there is kept."""
+    return path if not path.exists() else path.with_name(f"{path.stem}.{time.time_ns()}{path.suffix}")
+
+
+def _place(folder: Path) -> tuple[int, int]:
+    """
+    Return which folder that is.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CameraError(
+            f"folder: {error.filename or path}: {error.strerror}; expected a folder that pictures are written to; "
+            "look whether it is there, at its owner and its mode"
+        ) from error

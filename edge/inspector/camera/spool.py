@@ -1,0 +1,169 @@
+"""
+Which file of a watched folder is the next part: what was told, what was found, and what was taken already.
+
+A file that was told (closed, renamed in) is finished. One that was only found may still be written: it must not have
+changed for a while. One that holds no whole picture is waited for, and is a part without a picture in the end.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from edge.inspector.camera.files import Identity, is_picture
+from edge.inspector.camera.watch import MOST_NOTES, Note
+from edge.settings import FolderSource
+
+
+class Fate(Enum):
+    """What shall become of a file."""
+
+    INSPECT = "inspect"
+    REFUSE = "refuse"
+    """It is a part, and cannot be inspected any more."""
+    IGNORE = "ignore"
+    """It is no part."""
+
+
+@dataclass
+class Entry:
+    """A file that waits. *identity* is that of the last look at it; *detail* says why it is refused."""
+
+    name: str
+    order: int
+    came_us: int | None
+    """No later than this it was there, monotonic; None = it was there before anybody looked."""
+    due_us: int
+    """It is not looked at before."""
+    give_up_us: int
+    """It is not waited for any longer, if it holds no whole picture."""
+    told: bool
+    identity: Identity | None
+    fate: Fate = Fate.INSPECT
+    detail: str = ""
+    tried: bool = False
+
+
+class Spool:
+    """
+    Bounded by what lies in the folder; what finds no room among MOST_NOTES that wait is found by a later look.
+
+    Args:
+        now_us: when it begins, monotonic.
+    """
+
+    def __init__(self, source: FolderSource, now_us: int) -> None:
+        self._source = source
+        self._settle_us, self._complete_us = 1000 * source.settle_ms, 1000 * source.complete_ms
+        self._entries: dict[str, Entry] = {}
+        self._lost: list[Entry] = []
+        self._taken: set[Identity] = set()
+        self._order = itertools.count()
+        self._looked_us: int | None = None
+        self.look_at_us = now_us
+        """The folder shall be gone through then."""
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._entries) < MOST_NOTES
+
+    def tell(self, note: Note) -> None:
+        """A file is finished."""
+        if not self._is_ours(note.name) or note.identity in self._taken:
+            return
+        old = self._entries.get(note.name)
+        if old is not None and _is_another(old, note):
+            old.fate, old.detail = Fate.REFUSE, "was written anew before it was read; give every picture its own name"
+            self._lost.append(self._entries.pop(note.name))
+        self._put(note.name, note.at_us, note.at_us, told=True, identity=note.identity)
+
+    def look(self, now_us: int, fate: Fate = Fate.INSPECT, detail: str = "") -> int:
+        """
+        Go through the folder, take note of what is there and was not told, and return how many that were.
+
+        Args:
+            fate: of what is found.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        listed = list(self._listed())
+        self._taken &= {identity for _, identity in listed}
+        fresh = [(name, identity) for name, identity in listed if identity not in self._taken]
+        fresh = [(name, identity) for name, identity in fresh if name not in self._entries]
+        room = len(fresh) if self._looked_us is None else max(MOST_NOTES - len(self._entries), 0)
+        for name, identity in fresh[:room]:
+            entry = self._put(name, self._looked_us, now_us + self._settle_us, told=False, identity=identity)
+            entry.fate, entry.detail = fate, detail
+        self._looked_us = now_us
+        self.look_at_us = now_us + 1000 * self._source.rescan_ms
+        return len(fresh)
+
+    def take_all(self) -> int:
+        """Count all that lies there as taken, and return how many that are."""
+        self._taken.update(identity for _, identity in self._listed())
+        return len(self._taken)
+
+    def next(self, now_us: int) -> Entry | None:
+        """Return and forget the first that may be looked at; see put_back()."""
+        if self._lost:
+            return self._lost.pop(0)
+        ready = [entry for entry in self._entries.values() if entry.due_us <= now_us]
+        return self._entries.pop(min(ready, key=lambda entry: entry.order).name) if ready else None
+
+    def next_us(self) -> int:
+        """Return when there may be something to do, unless something is told before."""
+        return min((entry.due_us for entry in self._entries.values()), default=self.look_at_us)
+
+    def put_back(self, entry: Entry, identity: Identity | None, due_us: int) -> None:
+        """Look at it again later, unless another one of that name came meanwhile."""
+        entry.identity, entry.due_us, entry.tried = identity, due_us, True
+        self._entries.setdefault(entry.name, entry)
+
+    def settle(self, entry: Entry, identity: Identity, now_us: int) -> None:
+        """It was changed since it was found: look again when it has been left alone for a while."""
+        entry.give_up_us = max(entry.give_up_us, now_us + self._settle_us + self._complete_us)
+        self.put_back(entry, identity, now_us + self._settle_us)
+
+    def took(self, identity: Identity) -> None:
+        """That one is a part: whatever its name, it is none again."""
+        self._taken.add(identity)
+
+    def knows(self, identity: Identity) -> bool:
+        return identity in self._taken
+
+    def forget(self, identity: Identity) -> None:
+        """It lies in the folder no more."""
+        self._taken.discard(identity)
+
+    def _put(self, name: str, came_us: int | None, due_us: int, *, told: bool, identity: Identity | None) -> Entry:
+        entry = Entry(name, next(self._order), came_us, due_us, due_us + self._complete_us, told, identity)
+        self._entries[name] = entry
+        return entry
+
+    def _listed(self) -> Iterable[tuple[str, Identity]]:
+        """Return the pictures in the folder, in the order in which they came there."""
+        found = sorted(self._scanned(), key=lambda each: (each[1].st_ctime_ns, each[0]))
+        return [(name, Identity(stat.st_ino, stat.st_mtime_ns, stat.st_size)) for name, stat in found]
+
+    def _scanned(self) -> Iterator[tuple[str, os.stat_result]]:
+        with os.scandir(self._source.path) as entries:
+            for entry in entries:
+                if self._is_ours(entry.name) and entry.is_file():
+                    try:
+                        yield entry.name, entry.stat()
+                    except FileNotFoundError:
+                        continue  # Gone since it was listed.
+
+    def _is_ours(self, name: str) -> bool:
+        return is_picture(name) and fnmatch.fnmatchcase(name, self._source.pattern)
+
+
+def _is_another(old: Entry, note: Note) -> bool:
+    """Tell whether the picture that waits was overwritten, and is not the same one that is finished only now."""
+    waited = old.told and not old.tried and old.identity is not None and old.identity.size > 0
+    return waited and old.identity != note.identity
