@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 
 from edge import ctl
+from edge.calibrate import main as calibrate
 from edge.station import daemon
 
-COMMANDS: Mapping[str, Callable[[list[str]], int]] = {"ctl": ctl.main}
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {"calibrate": calibrate.main, "ctl": ctl.main}
 """Each takes what follows its name and returns the exit code. A station's file of that name is given as ./ctl."""
 
 

@@ -99,6 +99,7 @@ def recipe_for_camera(manifest: Manifest, recipe: RecipeFile, camera: CameraSett
     return Recipe(
         classes=tuple(_limits(c, recipe.classes.get(c.name, ClassRecipe()), camera) for c in manifest.classes),
         mm_per_px=camera.mm_per_px,
+        ignore=tuple(table.zone for table in camera.ignore),
     )
 
 

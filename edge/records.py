@@ -302,6 +302,7 @@ class Alarm(str, Enum):
     CAMERA_SILENT = "camera_silent"
     LAST_GOOD_BUNDLE = "last_good_bundle"
     CRASH_LOOP = "crash_loop"
+    CALIBRATION_OLD = "calibration_old"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -312,6 +313,7 @@ ALARMS: dict[Alarm, str] = {
     Alarm.CAMERA_SILENT: "a camera has reported nothing for longer than expect_every_ms",
     Alarm.LAST_GOOD_BUNDLE: "the bundle that is meant was refused at a start; the last good one is in use instead",
     Alarm.CRASH_LOOP: "the service was started again and again; until a start has lived for 5 minutes each waits first",
+    Alarm.CALIBRATION_OLD: "a camera was calibrated longer ago than calibration_max_age_days, or its date lies ahead",
 }
 
 

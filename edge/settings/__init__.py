@@ -9,7 +9,7 @@ from edge.settings.calibration import CalibratedCamera, CalibrationFile, ZoneTab
 from edge.settings.cameras import CameraSettings, DriftLimits
 from edge.settings.challenge import ChallengeSettings, Master
 from edge.settings.credentials import credential
-from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon
+from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon, read_station
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import (
     FolderSource,
@@ -66,6 +66,7 @@ __all__ = [
     "credential",
     "default_engine_cache",
     "engine_cache_of",
+    "read_station",
     "read_toml",
     "service_state_dir",
     "state_dir_of",

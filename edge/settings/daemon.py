@@ -65,6 +65,19 @@ class Daemon(BaseSettings, Station):
         return init_settings, env_settings, TomlFile(settings_cls)
 
 
+def read_station(path: Path) -> Station:
+    """
+    Return the station that a TOML file describes, for the tools around it; flags and environment are the daemon's.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no station's; names the file and the key.
+    """
+    try:
+        return Station.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise ConfigurationError(_described(path, error.errors(include_url=False)[0])) from error
+
+
 def _refuse_unknown_environment() -> None:
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Daemon.model_fields}
     for name, value in os.environ.items():

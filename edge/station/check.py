@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping
+from datetime import datetime, timezone
 
 from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import Bundle
+from edge.calibration import calibrated, read_calibration_of, words_of_age
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
 from edge.recipe import RecipeFile, read_recipe, refuse_other_format, station_recipe, work_out
 from edge.rules import Recipe
-from edge.settings import CameraSettings, ReplaySource, Station, state_dir_of
+from edge.settings import CalibrationFile, CameraSettings, ChallengeSettings, ReplaySource, Station, state_dir_of
 from edge.station.lastgood import read_known
 from edge.tiles import Grid
 from edge.trust import read_bundle_of
@@ -38,6 +40,9 @@ def check(station: Station, console: Console) -> None:
     for camera in station.cameras:
         refuse_other_format(camera, manifest.format)
         _refuse_missing_replay(camera)
+    calibration = read_calibration_of(station)
+    station = calibrated(station, calibration)
+    _refuse_unknown_defects(station, manifest)
     recipes = work_out(manifest, station, station_recipe(station)).by_camera
     console.print(f"station  {station.station}: a verdict within {station.budget_ms} ms of each trigger")
     console.print(_bundle_line(bundle))
@@ -49,6 +54,10 @@ def check(station: Station, console: Console) -> None:
         console.print(f"{name:8} {endpoint}")
     for camera in station.cameras:
         console.print(_camera_line(camera, manifest))
+    if calibration is not None:
+        console.print(*_calibration_lines(station, calibration), sep="\n")
+    if station.challenge is not None:
+        console.print(_challenge_line(station.challenge))
     for file in _recipes_of_folder(station):
         console.print(f"recipe   {file.name} by {file.author}: {work_out(manifest, station, file).hash[:12]}")
     for name, recipe in recipes.items():
@@ -112,7 +121,30 @@ def _camera_line(camera: CameraSettings, manifest: Manifest) -> str:
     grid = Grid(camera.height, camera.width, manifest.tile)
     scale = "no scale" if camera.mm_per_px is None else f"{camera.mm_per_px} mm/px"
     size = f"{camera.width}x{camera.height} {manifest.format}"
-    return f"camera   {camera.name}: {camera.source.kind}, canvas {size}, {grid.count} tiles, {scale}"
+    zones = f", {len(camera.ignore)} ignore zones" if camera.ignore else ""
+    return f"camera   {camera.name}: {camera.source.kind}, canvas {size}, {grid.count} tiles, {scale}{zones}"
+
+
+def _calibration_lines(station: Station, calibration: CalibrationFile) -> list[str]:
+    now = datetime.now(timezone.utc)
+    ages = {camera.name: words_of_age(camera, station.calibration_max_age_days, now) for camera in calibration.cameras}
+    lines = [f"place    {station.calibration}"]
+    return lines + [f"place    {camera.name}: {ages.get(camera.name, 'not calibrated')}" for camera in station.cameras]
+
+
+def _challenge_line(challenge: ChallengeSettings) -> str:
+    often = "each shift" if challenge.every_h is None else f"every {challenge.every_h:g} h"
+    masters = ", ".join(f"{master.name} {master.expect}" for master in challenge.parts)
+    return f"masters  {often}, within {challenge.grace_min:g} min: {masters}"
+
+
+def _refuse_unknown_defects(station: Station, manifest: Manifest) -> None:
+    for master in () if station.challenge is None else station.challenge.parts:
+        if master.defect is not None and master.defect not in manifest.class_names:
+            raise ConfigurationError(
+                f"challenge.parts, '{master.name}': defect = '{master.defect}': the bundle has no such class; expected "
+                f"{', '.join(manifest.class_names)}"
+            )
 
 
 def _recipe_table(camera: str, recipe: Recipe) -> Table:

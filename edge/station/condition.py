@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
+from edge.calibration import is_old
+from edge.clock import Clock
 from edge.inspector.link import Ready
 from edge.records import Alarm, Reason, StationState
+from edge.settings import CalibrationFile, Station
 from edge.station.cameras import Cameras
 from edge.station.changes import Changes
 from edge.station.maintenance import Maintenance
@@ -16,6 +21,9 @@ from edge.station.supervisor import Supervisor
 class Condition:
     """
     What the loop and its parts have noticed, and what follows from it. It changes nothing.
+
+    Args:
+        calibration: that the station works with; None = it has none.
 
     Attributes:
         ready: what the present inspector said when it was; None = none is.
@@ -30,13 +38,19 @@ class Condition:
 
     def __init__(
         self,
+        station: Station,
         supervisor: Supervisor,
         registrar: Registrar,
         journal: Records,
         changes: Changes,
         maintenance: Maintenance,
         cameras: Cameras,
+        calibration: CalibrationFile | None,
+        clock: Clock,
     ) -> None:
+        self._max_age_days = station.calibration_max_age_days
+        self._calibration = calibration
+        self._clock = clock
         self._supervisor = supervisor
         self._registrar = registrar
         self._journal = journal
@@ -92,6 +106,10 @@ class Condition:
             return "ready"
         return "degraded" if self.ever_ready else "starting"
 
+    def _calibration_is_old(self) -> bool:
+        now = datetime.fromtimestamp(self._clock.utc_us() / 1e6, timezone.utc)
+        return self._calibration is not None and is_old(self._calibration, self._max_age_days, now)
+
     def _alarms(self) -> tuple[Alarm, ...]:
         raised = {
             Alarm.JOURNAL_OFF: isinstance(self._journal, NoJournal),
@@ -101,6 +119,7 @@ class Condition:
             Alarm.CAMERA_SILENT: bool(self.silent),
             Alarm.LAST_GOOD_BUNDLE: self._changes.last_good.instead is not None,
             Alarm.CRASH_LOOP: self.looping,
+            Alarm.CALIBRATION_OLD: self._calibration_is_old(),
         }
         return tuple(alarm for alarm, on in raised.items() if on)
 

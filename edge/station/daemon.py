@@ -19,6 +19,7 @@ from pathlib import Path
 import zmq
 from rich.console import Console
 
+from edge.calibration import calibrated, read_calibration_of
 from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError
@@ -103,6 +104,8 @@ def serve(
     """
     # The journal's threads take the interpreter lock in turns with the loop: shorter turns, shorter waits for a commit.
     sys.setswitchinterval(_SWITCH_S)
+    calibration = read_calibration_of(station)
+    station = calibrated(station, calibration)
     folder = state_dir_of(station)
     with placed(station), _journal(station, folder) as journal:
         identity = Identity(station.station, journal.epoch)
@@ -131,6 +134,7 @@ def serve(
                 wakeup,
                 wakeup.for_journal,
                 starts=starts,
+                calibration=calibration,
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from edge.clock import Clock
 from edge.records import AuditEvent, Reason
-from edge.settings import Station
+from edge.settings import CalibrationFile, Station
 from edge.station.cameras import Cameras
 from edge.station.changes import Changes
 from edge.station.condition import Condition
@@ -70,6 +70,7 @@ class Loop:
         wait_for_journal: Callable[[int], None],
         *,
         starts: Starts | None = None,
+        calibration: CalibrationFile | None = None,
         once: bool = False,
     ) -> None:
         self._topic = f"verdict/{identity.station}/".encode()
@@ -89,7 +90,9 @@ class Loop:
         self._registrar = registrar = Registrar(station, identity, journal, publisher, clock, order)
         self._views = views = Views(station, registrar, reporter, clock, order)
         triggers = Triggers(station, registrar, views, reporter, clock, order)
-        self._condition = condition = Condition(supervisor, registrar, journal, changes, maintenance, cameras)
+        self._condition = condition = Condition(
+            station, supervisor, registrar, journal, changes, maintenance, cameras, calibration, clock
+        )
         self._inspection = Inspection(
             station, supervisor, registrar, triggers, views, changes, cameras, reporter, condition, clock
         )
