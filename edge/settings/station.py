@@ -39,7 +39,8 @@ class Station(Strict):
         None, description="folder of further recipes, NAME.toml, switched by request; none = only the one above"
     )
     calibration: Path | None = Field(
-        None, description="file of what was measured at the cameras' place, made by edge-inspectd calibrate; none = none"
+        None,
+        description="file of what was measured at the cameras' place, made by edge-inspectd calibrate; none = none",
     )
     calibration_max_age_days: float = Field(
         365.0, gt=0, le=36500, description="an older calibration raises the alarm calibration_old"
