@@ -29,6 +29,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self._background = plate(height, width)
         self._chroma = np.full(height * width // 2, 128, np.uint8).tobytes()
         self._period_ms = 1000 / rate
+        self._running: set[object] = set()
         # One picture waits for the encoder at most: what is sent is never older than that.
         self._pipeline = (
             "( appsrc name=sensor is-live=true format=time do-timestamp=true max-buffers=1 leaky-type=downstream "
@@ -42,16 +43,22 @@ class Camera(GstRtspServer.RTSPMediaFactory):
 
     def do_configure(self, media: object) -> None:
         sensor = media.get_element().get_child_by_name("sensor")
+        media.connect("unprepared", lambda _: self._running.discard(sensor))
+        self._running.add(sensor)
         GLib.timeout_add(0, self._expose, sensor, _now_ms())
 
     def _expose(self, sensor: object, due_ms: float) -> bool:
-        grey = picture_at(int(_now_ms()), self._background)
-        # As video has it: 16 is black, 235 white.
-        picture = (16 + grey.astype(np.uint16) * 219 // 255).astype(np.uint8).tobytes() + self._chroma
-        if sensor.emit("push-buffer", Gst.Buffer.new_wrapped(picture)) == Gst.FlowReturn.OK:
-            # A process that was stopped does not make up for what it did not see.
-            due_ms = max(due_ms + self._period_ms, _now_ms())
-            GLib.timeout_add(round(due_ms - _now_ms()), self._expose, sensor, due_ms)
+        if sensor not in self._running:
+            return GLib.SOURCE_REMOVE
+        # Without a clock a picture gets no time stamp, and the pipeline waits for ever for its time to come.
+        if sensor.get_clock() is not None:
+            grey = picture_at(int(_now_ms()), self._background)
+            # As video has it: 16 is black, 235 white.
+            picture = (16 + grey.astype(np.uint16) * 219 // 255).astype(np.uint8).tobytes() + self._chroma
+            sensor.emit("push-buffer", Gst.Buffer.new_wrapped(picture))
+        # A process that was stopped does not make up for what it did not see.
+        due_ms = max(due_ms + self._period_ms, _now_ms())
+        GLib.timeout_add(round(due_ms - _now_ms()), self._expose, sensor, due_ms)
         return GLib.SOURCE_REMOVE
 
 
