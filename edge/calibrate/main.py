@@ -200,13 +200,15 @@ def _keep(
     others = tuple(other for other in cameras if other.name != camera.name)
     file = CalibrationFile(version=1, station=station.station, cameras=(*others, camera))
     dated = keep_calibration(path, file, before)
-    console.print(Text(f"written: {path}, with {len(camera.ignore)} ignore zones"))
+    console.print(Text(f"written: {path}, with {len(camera.ignore)} ignore zones"), soft_wrap=True)
     if dated is not None:
-        console.print(Text(f"the one before: {dated}"))
+        console.print(Text(f"the one before: {dated}"), soft_wrap=True)
     lost = sum(len(other.ignore) for other in cameras if other.name == camera.name) - len(camera.ignore)
     if lost:
-        console.print(Text(f"{lost} zones were of another canvas and are left out: draw them anew", "red"))
-    console.print(Text("it holds from the station's next start on"))
+        console.print(
+            Text(f"{lost} zones were of another canvas and are left out: draw them anew", "red"), soft_wrap=True
+        )
+    console.print(Text("it holds from the station's next start on"), soft_wrap=True)
 
 
 def _table(camera: CameraSettings, scale: Scale) -> Table:

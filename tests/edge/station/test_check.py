@@ -128,3 +128,27 @@ def test_who_signed_the_bundle_is_told(tiny_bundle: Path, tmp_path: Path) -> Non
     assert f"signed by {signer.key.public.id}" in " ".join(said.split())
     assert "unsigned, as bundle.allow_unsigned" in " ".join(checked(tiny_bundle, STRIP).split())
     assert "signature not checked, as" in " ".join(checked(signed, STRIP).split())
+
+
+def test_the_calibration_and_its_age_are_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Scale and zones stand with the camera, who calibrated it and when below; too old is said, and is no refusal."""
+    path = tmp_path / "c.toml"
+    path.write_text(
+        'version = 1\nstation = "line1"\n[[cameras]]\nname = "cam1"\ndate = 2020-01-02T03:04:05Z\nby = "M. Muster"\n'
+        "height = 100\nwidth = 170\nmm_per_px = 0.5\nignore = [{ box = [0, 0, 9, 9] }]\n"
+    )
+    said = checked(tiny_bundle, STRIP, calibration=path)
+    assert "0.5 mm/px, 1 ignore zones" in said
+    assert "calibrated 2020-01-02 03:04 UTC by M. Muster" in said
+    assert "OLDER than 365 days" in " ".join(said.split())
+    with pytest.raises(ConfigurationError, match="mm_per_px stands in the station's own file too"):
+        checked(tiny_bundle, STRIP, {"mm_per_px": 0.5}, calibration=path)
+
+
+def test_the_masters_are_told_and_their_defects_must_be_the_bundles(tiny_bundle: Path) -> None:
+    """A master with a defect that the networks do not know could never be passed."""
+    good, bad = {"name": "good-1", "expect": "PASS"}, {"name": "bad-1", "expect": "REJECT"}
+    said = checked(tiny_bundle, STRIP, challenge={"parts": [good, bad], "every_h": 8})
+    assert "every 8 h, within 30 min: good-1 PASS, bad-1 REJECT" in said
+    with pytest.raises(ConfigurationError, match=r"'bad-1': defect = 'rust': the bundle has no such class; expected"):
+        checked(tiny_bundle, STRIP, challenge={"parts": [good, {**bad, "defect": "rust"}]})
