@@ -48,6 +48,7 @@ SECTIONS: dict[str, Section] = {
     "subscribers": Section(minutes=4),
     "fuzz": Section(minutes=8),
     "tampering": Section(minutes=0.5),
+    "faults": Section(minutes=15),
     "starts": Section(minutes=2, usual=False),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),

@@ -49,11 +49,11 @@ class Ear(threading.Thread):
                 socket.close(0)
 
     def status(self, what: Callable[[Status], bool], timeout_s: float) -> Status | None:
-        """Return the first status so far, or to come within so long, of which *what* holds; None when there is none."""
+        """Return the first status so far, or to come within so long, of which *what* holds; None = there is none."""
         return _first(self.statuses, what, timeout_s)
 
     def verdict(self, what: Callable[[Verdict], bool], timeout_s: float) -> Verdict | None:
-        """Return the first verdict so far, or to come within so long, of which *what* holds; None when there is none."""
+        """Return the first verdict so far, or to come within so long, of which *what* holds; None = there is none."""
         return _first(self.verdicts, what, timeout_s)
 
     def close(self) -> None:

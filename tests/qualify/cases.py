@@ -1,0 +1,168 @@
+"""
+The faults of the fault table that need no camera: how each is begun and ended.
+
+Engines that spin, keep the interpreter lock or return no numbers are the real ones behind a stand-in that fails on
+order (faulty.py); everything else is done to the real thing: processes are killed and stopped, a file system is filled,
+the wall clock is set (for the station alone, by wallclock.c).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from edge.records import Alarm, Reason
+from tests.qualify.scenes import Fault, Line, Scene, pictures_line
+from tests.support.made import once, run
+
+HANG_S = 5.0
+"""The default of hang_s."""
+_HERE = Path(__file__).parent
+_LATE = frozenset({Reason.LATE, Reason.OVERLOAD, Reason.ENGINE})
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    Attributes:
+        line: what passes the station; given the scene's folder.
+        inspector, under: as StationProcess; given the scene's folder.
+        stops: SIGTERM in the midst of this fault is measured, too.
+    """
+
+    fault: Fault
+    line: Callable[[Path], Line] = pictures_line
+    inspector: Callable[[Path], Sequence[str]] = lambda folder: ()
+    under: Callable[[Path], Sequence[str]] = lambda folder: ()
+    stops: bool = True
+
+
+def _signal(number: signal.Signals) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        inspector = scene.station.inspector()
+        assert inspector is not None, "there is no inspector"
+        os.kill(inspector, number)
+
+    return inject
+
+
+def _order(told: str) -> Callable[[Scene], None]:
+    return lambda scene: _replace(scene.folder / "order", told)
+
+
+def _cancel(scene: Scene) -> None:
+    (scene.folder / "order").unlink(missing_ok=True)
+
+
+def _faulty(folder: Path) -> Sequence[str]:
+    return (sys.executable, "-I", str(_HERE / "faulty.py"), str(folder / "order"))
+
+
+def _on_a_small_disk(folder: Path) -> Sequence[str]:
+    """Mount a file system of its own, that nobody else sees, where the station keeps its state."""
+    (folder / "state").mkdir()
+    mount = 'mount -t tmpfs -o size=32m none "$0" && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", mount, str(folder / "state"))
+
+
+def _filler(scene: Scene) -> Path:
+    return Path(f"/proc/{scene.station.pid}/root{scene.folder}/state/filler")
+
+
+def _fill(scene: Scene) -> None:
+    with contextlib.suppress(OSError), _filler(scene).open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def _empty(scene: Scene) -> None:
+    _filler(scene).unlink(missing_ok=True)
+
+
+def _under_another_clock(folder: Path) -> Sequence[str]:
+    """Give the station and its children a wall clock that can be set without disturbing anybody else."""
+    source = _HERE / "wallclock.c"
+    library = once("wallclock", (source.read_text(encoding="utf-8"),), partial(_compiled, source)) / "wallclock.so"
+    (folder / "clock").write_bytes(struct.pack("=q", 0))
+    return ("env", f"LD_PRELOAD={library}", f"WALL_CLOCK_STEP={folder / 'clock'}")
+
+
+def _compiled(source: Path, folder: Path) -> None:
+    run("cc", "-shared", "-fPIC", "-O1", "-o", str(folder / "wallclock.so"), str(source))
+
+
+def _step(seconds: int) -> Callable[[Scene], None]:
+    """In place: the file is mapped."""
+
+    def inject(scene: Scene) -> None:
+        with (scene.folder / "clock").open("r+b", buffering=0) as file:
+            file.write(struct.pack("=q", seconds))
+
+    return inject
+
+
+def _replace(path: Path, text: str) -> None:
+    path.with_suffix(".new").write_text(text, encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+
+
+def _end(scene: Scene) -> None:
+    scene.station.stop()
+
+
+def _kill(scene: Scene) -> None:
+    scene.station.kill()
+
+
+def _start(scene: Scene) -> None:
+    scene.station.start()
+
+
+ENDED = Fault("SIGTERM to the station, started again", _end, _start, 0.3, frozenset({Reason.STOPPED}), 1.0)
+KILLED = Fault("SIGKILL of the station, started again", _kill, _start, 0.3, frozenset({Reason.RESTART}), None)
+_NO_NUMBERS = Fault("NaN from both networks", _order("nan"), _cancel, 3.0, _LATE, 1.0)
+
+UNDISTURBED = Case(Fault("none", lambda scene: None, None, 0.0, frozenset(), None))
+CASES = (
+    Case(Fault("inspector killed", _signal(signal.SIGKILL), None, 0.0, _LATE, 0.5), stops=False),
+    Case(Fault("inspector hung (SIGSTOP)", _signal(signal.SIGSTOP), None, 0.0, _LATE, HANG_S + 0.5)),
+    Case(
+        Fault(
+            "inspector stands still for 2 s",
+            _signal(signal.SIGSTOP),
+            _signal(signal.SIGCONT),
+            2.0,
+            _LATE,
+            None,
+            interrupts=False,
+        ),
+        stops=False,
+    ),
+    Case(Fault("inspector spins in Python", _order("spins"), None, 0.0, _LATE, HANG_S + 0.5), inspector=_faulty),
+    Case(
+        Fault("native call keeps the interpreter lock", _order("holds"), None, 0.0, _LATE, HANG_S + 0.5),
+        inspector=_faulty,
+    ),
+    Case(_NO_NUMBERS, inspector=_faulty),
+    Case(
+        Fault("disk full", _fill, _empty, 3.0, frozenset(), 2.0, lambda status: Alarm.JOURNAL_FAILING in status.alarms),
+        under=_on_a_small_disk,
+    ),
+    Case(
+        Fault("clock a day ahead", _step(86_400), _step(0), 3.0, frozenset(), None, interrupts=False),
+        under=_under_another_clock,
+    ),
+    Case(
+        Fault("clock a day back", _step(-86_400), _step(0), 3.0, frozenset(), None, interrupts=False),
+        under=_under_another_clock,
+    ),
+    Case(ENDED, stops=False),
+    Case(KILLED, stops=False),
+)
