@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 
-from edge import ctl
-from edge.calibrate import main as calibrate
-from edge.station import daemon
-
-COMMANDS: Mapping[str, Callable[[list[str]], int]] = {"calibrate": calibrate.main, "ctl": ctl.main}
-"""Each takes what follows its name and returns the exit code. A station's file of that name is given as ./ctl."""
+DAEMON = "edge.station.daemon"
+COMMANDS: Mapping[str, str] = {
+    "calibrate": "edge.calibrate.main",
+    "ctl": "edge.ctl",
+    "install": "edge.service.install",
+}
+"""
+By its name the module whose ``main`` takes what follows and returns the exit code; imported when it is asked for, since
+the daemon needs none of them. A station's file of that name is given as ./ctl.
+"""
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the daemon or a command; return the exit code."""
     given = sys.argv[1:] if args is None else args
     command = COMMANDS.get(given[0]) if given else None
-    return daemon.main(given) if command is None else command(given[1:])
+    code: int = import_module(command or DAEMON).main(given[1:] if command else given)
+    return code
 
 
 if __name__ == "__main__":

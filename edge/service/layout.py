@@ -1,0 +1,150 @@
+"""
+Files laid out on a machine, and what was laid out: never over something that somebody has edited.
+
+The record beside the configurations has the SHA-256 of each file as it was written. A file that still has it is ours,
+to be replaced or removed; any other is theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from edge.errors import ConfigurationError
+from edge.service.files import CONFIGURATIONS, ServiceFile
+
+RECORD = CONFIGURATIONS / ".laid-out.json"
+_NEW = ".new"
+
+
+class Layout:
+    """
+    Args:
+        root: of the file system.
+        dry: change nothing, say only what would be done.
+    """
+
+    def __init__(self, root: Path, *, dry: bool) -> None:
+        self.root = root
+        self._dry = dry
+        self._laid = self._read()
+
+    def lay(self, files: Iterable[ServiceFile]) -> Iterator[str]:
+        """
+        Write files; yield what was done with each. One that was edited here is kept, the new one put beside it.
+
+        Raises:
+            ConfigurationError: a file cannot be written.
+        """
+        for file in files:
+            yield self._lay(file)
+
+    def make(self, path: Path, data: bytes, mode: int, kept: str) -> str:
+        """Write a file that is the engineer's from then on; one that is there stays, whatever it holds."""
+        full = self.root / path
+        if full.exists():
+            return f"kept       {full}: {kept}"
+        self._write(full, data, mode)
+        return f"made       {full}"
+
+    def remove(self) -> Iterator[str]:
+        """
+        Remove what was laid out and is unchanged; yield what was done with each.
+
+        Raises:
+            ConfigurationError: a file cannot be removed.
+        """
+        if not self._laid:
+            yield f"nothing was laid out below {self.root}"
+        for name, digest in list(self._laid.items()):
+            yield self._remove(self.root / name, digest)
+            del self._laid[name]
+        self._keep_record()
+
+    def _lay(self, file: ServiceFile) -> str:
+        full, data = self.root / file.path, file.text.encode()
+        there = _read(full)
+        known = self._laid.get(str(file.path))
+        ours = there is None or known == _digest(there)
+        if there == data:
+            done = f"same       {full}"
+        elif ours:
+            self._write(full, data, 0o644)
+            done = f"{'made   ' if there is None else 'updated'}    {full}"
+        else:
+            beside = full.with_name(full.name + _NEW)
+            self._write(beside, data, 0o644)
+            return f"kept       {full}: it was edited here; the new one is {beside.name} beside it, compare them"
+        if known != _digest(data):
+            self._laid[str(file.path)] = _digest(data)
+            self._keep_record()
+        return done
+
+    def _remove(self, full: Path, digest: str) -> str:
+        there = _read(full)
+        if there is None:
+            return f"gone       {full}"
+        if _digest(there) != digest:
+            return f"kept       {full}: it was edited here; remove it by hand if nobody needs it"
+        if not self._dry:
+            try:
+                full.unlink()
+                with contextlib.suppress(OSError):  # Of a drop-in its folder too, where nothing else is in it.
+                    if full.parent.name.endswith(".d") and full.parent.parent.name == "system":
+                        full.parent.rmdir()
+            except OSError as error:
+                raise ConfigurationError(f"{full}: cannot be removed ({error.strerror}); look at its folder") from error
+        return f"removed    {full}"
+
+    # ---- the record ------------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, str]:
+        written = _read(self.root / RECORD)
+        if written is None:
+            return {}
+        try:
+            return msgspec.json.decode(written, type=dict[str, str])
+        except msgspec.DecodeError as error:
+            raise ConfigurationError(
+                f"{self.root / RECORD}: cannot be read ({error}); remove it: files that differ are then kept as edited"
+            ) from error
+
+    def _keep_record(self) -> None:
+        if self._laid:
+            self._write(self.root / RECORD, msgspec.json.format(msgspec.json.encode(self._laid)), 0o644)
+        elif not self._dry:
+            (self.root / RECORD).unlink(missing_ok=True)
+
+    def _write(self, path: Path, data: bytes, mode: int) -> None:
+        if self._dry:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Whole or not at all, and never readable by more than it is to be.
+            half = path.with_name(f".{path.name}.half")
+            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            half.replace(path)
+        except OSError as error:
+            raise ConfigurationError(f"{path}: cannot be written ({error.strerror}); look at its folder") from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); look at it") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
