@@ -96,7 +96,7 @@ class FolderCamera:
             self._note(self._spool, now_us)
             entry = self._spool.next(now_us)
             if entry is None:
-                self._wait(self._spool, min(until_us, self._spool.next_us(), self._spool.look_at_us) - now_us)
+                self._wait(self._spool, min(until_us, self._spool.next_us()) - now_us)
                 continue
             taken = self._tried(self._spool, entry)
             if taken is not None:
@@ -142,7 +142,7 @@ class FolderCamera:
                 if self._watch.overflowed:
                     self._watch.overflowed, spool.look_at_us = False, now_us
                 break
-        if now_us >= spool.look_at_us and spool.has_room:
+        if spool.shall_look(now_us):
             with _told(self._source.path):
                 spool.look(now_us)
 
@@ -167,17 +167,17 @@ class FolderCamera:
             return self._refused(spool, entry, path, identity if identity == entry.identity else None)
         if identity is None:
             gone = "was gone before it could be read; nobody else may take files from this folder"
-            return self._unusable(entry, gone) if entry.told else None
+            return self._unusable(entry, gone) if entry.told and entry.fate is Fate.INSPECT else None
         if not entry.told and identity != entry.identity:
             entry.fate = Fate.INSPECT  # If it was to be ignored: it was not finished then.
             spool.settle(entry, identity, self._clock.now_us())
             return None
-        if entry.fate is Fate.IGNORE or spool.knows(identity):
-            # Known by another name: it was renamed after it was taken.
+        if entry.fate is Fate.INSPECT and not spool.knows(identity):
+            return self._read(spool, entry, path, identity)
+        if identity == entry.identity:
             self._last = _Taken(path, identity, inspected=False)
             self._put_away()
-            return None
-        return self._read(spool, entry, path, identity)
+        return None
 
     def _read(self, spool: Spool, entry: Entry, path: Path, identity: Identity) -> Frame | Unusable | None:
         image = decoded(path)

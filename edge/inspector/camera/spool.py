@@ -71,9 +71,20 @@ class Spool:
     def has_room(self) -> bool:
         return len(self._entries) < MOST_NOTES
 
+    def shall_look(self, now_us: int) -> bool:
+        """Tell whether the folder shall be gone through. Not for the sake of a few: that costs with each file in it."""
+        return now_us >= self.look_at_us and self._has_much_room
+
+    @property
+    def _has_much_room(self) -> bool:
+        return len(self._entries) <= MOST_NOTES // 2
+
     def tell(self, note: Note) -> None:
         """A file is finished."""
-        if not self._is_ours(note.name) or note.identity in self._taken:
+        if not self._is_ours(note.name):
+            return
+        if note.identity in self._taken:
+            self._put_renamed(note)
             return
         old = self._entries.get(note.name)
         if old is not None and _is_another(old, note):
@@ -100,7 +111,8 @@ class Spool:
             entry = self._put(name, self._looked_us, now_us + self._settle_us, told=False, identity=identity)
             entry.fate, entry.detail = fate, detail
         self._looked_us = now_us
-        self.look_at_us = now_us + 1000 * self._source.rescan_ms
+        # What found no room is looked for when there is some.
+        self.look_at_us = now_us if len(fresh) > room else now_us + 1000 * self._source.rescan_ms
         return len(fresh)
 
     def take_all(self) -> int:
@@ -116,8 +128,9 @@ class Spool:
         return self._entries.pop(min(ready, key=lambda entry: entry.order).name) if ready else None
 
     def next_us(self) -> int:
-        """Return when there may be something to do, unless something is told before."""
-        return min((entry.due_us for entry in self._entries.values()), default=self.look_at_us)
+        """Return when there is something to do, unless something is told before."""
+        due_us = [entry.due_us for entry in self._entries.values()]
+        return min([*due_us, self.look_at_us] if self._has_much_room else due_us)
 
     def put_back(self, entry: Entry, identity: Identity | None, due_us: int) -> None:
         """Look at it again later, unless another one of that name came meanwhile."""
@@ -139,6 +152,12 @@ class Spool:
     def forget(self, identity: Identity) -> None:
         """It lies in the folder no more."""
         self._taken.discard(identity)
+
+    def _put_renamed(self, note: Note) -> None:
+        """A file that was a part has another name by now: it is none again, and is put away all the same."""
+        if self._source.afterwards != "keep" and note.name not in self._entries:
+            entry = self._put(note.name, note.at_us, note.at_us, told=True, identity=note.identity)
+            entry.fate = Fate.IGNORE
 
     def _put(self, name: str, came_us: int | None, due_us: int, *, told: bool, identity: Identity | None) -> Entry:
         entry = Entry(name, next(self._order), came_us, due_us, due_us + self._complete_us, told, identity)
