@@ -11,7 +11,7 @@ import zmq
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
-from edge.inspector.camera import Actual, Camera, Frame, Unusable
+from edge.inspector.camera import Actual, Camera, Frame, Unusable, Watched
 from edge.inspector.drift import measures_from_picture
 from edge.inspector.link import CameraState, Captured, Fire, send
 from edge.inspector.slots import Ring, Slot
@@ -162,6 +162,8 @@ class CameraThread(threading.Thread):
     def _take_fired(self, actual: Actual) -> None:
         shot = self._next_shot(_LOOK_S)
         if shot is None:
+            if isinstance(self._camera, Watched):
+                self._camera.check()
             return
         started_us = SYSTEM_CLOCK.now_us()
         late_us = started_us - shot.told_us

@@ -295,7 +295,7 @@ class GenicamSource(SourceTable):
         5.0,
         ge=2,
         le=1000,
-        description="no frame for so many periods of trigger = free-run, and at least 0.1 s: the camera is lost",
+        description="no frame for so many periods of trigger = free-run, and at least 0.25 s: the camera is lost",
     )
     read_timeout_ms: int = Field(
         1000, ge=10, le=60_000, description="a picture that was asked for, or the first one, comes within this"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.errors import ConfigurationError
 from edge.recipe import refuse_other_format
 from edge.records import Reason
-from edge.settings import CameraSettings, FolderSource, OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings import CameraSettings, FolderSource, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
 from engines.contract import CHANNELS, PixelFormat
 
 LARGEST_TAG = 65535
@@ -97,6 +97,20 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A camera that can tell, while nobody reads it, that it is gone."""
+
+    def check(self) -> None:
+        """
+        Look after it; never blocks. Called some times a second while no part is asked for.
+
+        Raises:
+            CameraError: it is gone; close and open it again.
+        """
+        ...
+
+
 def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
     """
     Return the closed camera that *settings* describe.
@@ -137,6 +151,11 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
 
         size = (settings.height, settings.width)
         return OpenCVCamera(settings.source, format_, size, convert=settings.convert_to is not None)
+    if isinstance(settings.source, GenicamSource):
+        from edge.inspector.camera.aravis import found, open_handle
+        from edge.inspector.camera.genicam import GenicamCamera
+
+        return GenicamCamera(settings, settings.source, format_, found, open_handle)
     raise ConfigurationError(f"camera '{settings.name}': no camera for source {settings.source!r}")
 
 

@@ -117,45 +117,45 @@ class AravisHandle:
     def bounds(self, key: Key) -> tuple[float, float] | None:
         if not self._has(key):
             return None
-        with _told(f"{self.id}: {key}"):
+        with _told(key):
             low, high = _BOUNDS[key](self._camera)
         return float(low), float(high)
 
     def write(self, key: Key, value: float) -> None:
-        with _told(f"{self.id}: {key} requested {value:g}"):
+        with _told(f"{key} requested {value:g}"):
             _WRITERS[key](self._camera, value)
 
     def read(self, key: Key) -> float:
-        with _told(f"{self.id}: {key}"):
+        with _told(key):
             return float(_READERS[key](self._camera))
 
     def formats(self) -> list[str]:
-        with _told(f"{self.id}: pixel formats"):
+        with _told("pixel formats"):
             return list(self._camera.dup_available_pixel_formats_as_strings())
 
     def write_format(self, code: int) -> None:
-        with _told(f"{self.id}: pixel format requested {code:#010x}"):
+        with _told(f"pixel format requested {code:#010x}"):
             self._camera.set_pixel_format(code)
 
     def read_format(self) -> tuple[int, str]:
-        with _told(f"{self.id}: pixel format"):
+        with _told("pixel format"):
             return self._camera.get_pixel_format(), self._camera.get_pixel_format_as_string()
 
     def trigger_sources(self) -> list[str]:
-        with _told(f"{self.id}: trigger sources"):
+        with _told("trigger sources"):
             return list(self._camera.dup_available_trigger_sources())
 
     def write_trigger(self, source: str | None, activation: str | None) -> None:
-        with _told(f"{self.id}: trigger requested {source or 'off'}"):
+        with _told(f"trigger requested {source or 'off'}"):
             self._camera.clear_triggers()
             if source is not None:
                 self._camera.set_trigger(source)
         if activation is not None:
-            with _told(f"{self.id}: trigger_activation requested {activation}"):
+            with _told(f"trigger_activation requested {activation}"):
                 self._camera.set_string("TriggerActivation", activation)
 
     def read_trigger(self) -> tuple[str | None, str | None]:
-        with _told(f"{self.id}: trigger"):
+        with _told("trigger"):
             if not self._implements("TriggerMode") or self._camera.get_string("TriggerMode") == "Off":
                 return None, None
             told = self._implements("TriggerActivation")
@@ -189,7 +189,7 @@ class AravisHandle:
         return line
 
     def _has(self, key: Key) -> bool:
-        with _told(f"{self.id}: {key}"):
+        with _told(key):
             return bool(_AVAILABLE[key](self._camera))
 
     def _implements(self, feature: str) -> bool:
@@ -198,13 +198,15 @@ class AravisHandle:
     # ---- frames ----------------------------------------------------------------------------------------------
 
     def start(self, buffers: int, resend: bool, retention_ms: int) -> None:
-        with _told(f"{self.id}: does not start"):
+        with _told("does not start"):
             self._stream = stream = self._camera.create_stream(None, None)
             if self._camera.is_gv_device():
                 stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
                 stream.set_property("frame-retention", 1000 * retention_ms)
                 if not resend:
                     stream.set_property("packet-resend", Aravis.GvStreamPacketResend.NEVER)
+            if self._implements("AcquisitionMode"):
+                self._camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
             payload = self._camera.get_payload()
             for _ in range(buffers):
                 stream.push_buffer(Aravis.Buffer.new_allocate(payload))
@@ -222,11 +224,11 @@ class AravisHandle:
         return grabbed
 
     def fire(self) -> None:
-        with _told(f"{self.id}: software trigger"):
+        with _told("software trigger"):
             self._camera.software_trigger()
 
     def ping(self) -> None:
-        with _told(f"{self.id}: does not answer"):
+        with _told("does not answer"):
             self._camera.get_payload()
 
     def tear_down(self) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from edge.errors import CameraError
 
 Key = Literal["width", "height", "offset_x", "offset_y", "exposure_us", "gain_db", "rate_hz", "packet_size"]
 """Numbers that are written and read back, by the names of the settings."""
 
 SUCCESS = "success"
+_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
 
 @dataclass(frozen=True)
@@ -118,3 +123,28 @@ class Handle(Protocol):
     def tear_down(self) -> None:
         """Stop, give up control, forget it. Never raises; may block."""
         ...
+
+
+def chosen(found: Sequence[Device], device: str | None) -> str:
+    """
+    Return which camera to open: the one of that id, serial number or address, or the only one there is.
+
+    Args:
+        device: None = the only one. An address that did not answer is returned as it is: it may lie behind a router.
+
+    Raises:
+        CameraError: there is none, or more than one; says which were found.
+    """
+    fitting = [f for f in found if device is None or device in (f.id, f.serial, f.address)]
+    if len(fitting) == 1:
+        return fitting[0].id
+    there = ", ".join(f"{f.id} (serial {f.serial}, {f.address or f.protocol})" for f in found)
+    there = there or "none; check cable, power, the addresses of camera and host, the firewall, and the rights on USB"
+    if device is None:
+        expected = "a GenICam camera" if not found else "one GenICam camera alone, or device to name one of them"
+        raise CameraError(f"expected {expected}; found {there}")
+    if fitting:
+        raise CameraError(f"device {device} fits more than one; name it by its id; found {there}")
+    if _ADDRESS.fullmatch(device):
+        return device
+    raise CameraError(f"device {device} is not there; found {there}")

@@ -63,6 +63,11 @@ class CameraClock:
         self._apart_ns = 0.0
         self._seen_ns = 0
 
+    @property
+    def runs(self) -> bool:
+        """The camera gives time stamps."""
+        return self._last_ns is not None
+
     def place(self, stamp_ns: int, arrived_ns: int) -> tuple[int, str | None]:
         """
         Return when a frame was taken [ns, monotonic], and what is wrong with its time stamp, None when nothing is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -571,3 +572,26 @@ def test_a_fired_camera_without_a_picture_answers_its_part(stage: Callable[..., 
     assert (said.part, said.fault) == (7, Reason.CAMERA)
     one.fire(8)
     assert (one.captured().part, one.camera.reads) == (8, 2)
+
+
+class Guarded(Scripted):
+    """A camera that can tell that it is gone although nobody reads it."""
+
+    gone = False
+
+    def check(self) -> None:
+        if self.gone:
+            self.gone = False
+            raise CameraError("unplugged")
+
+
+def test_a_fired_camera_that_goes_away_is_told_before_the_next_part(tmp_path: Path) -> None:
+    """The station is to know it while no part is asked for, and not by the part that it costs."""
+    camera = Guarded([], [frame(1)])
+    with closing(Stage(camera, tmp_path, paced=False, slots=1, trigger="software")) as one:
+        one.start()
+        assert one.state() == "open: scripted, triggered by request"
+        camera.gone = True
+        assert [one.state(), one.state()] == ["failed: unplugged", "open: scripted, triggered by request"]
+        one.fire(7)
+        assert (one.captured().part, camera.reads) == (7, 1)
