@@ -168,6 +168,8 @@ class FolderCamera:
         if identity is None:
             gone = "was gone before it could be read; nobody else may take files from this folder"
             return self._unusable(entry, gone) if entry.told and entry.fate is Fate.INSPECT else None
+        if entry.fate is Fate.INSPECT and entry.overwritten_by(identity):
+            return self._refused(spool, entry, path, None)
         if not entry.told and identity != entry.identity:
             entry.fate = Fate.INSPECT  # If it was to be ignored: it was not finished then.
             spool.settle(entry, identity, self._clock.now_us())

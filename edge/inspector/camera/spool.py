@@ -47,6 +47,17 @@ class Entry:
     detail: str = ""
     tried: bool = False
 
+    def overwritten_by(self, identity: Identity | None) -> bool:
+        """
+        Tell whether the picture that waited is no more, since another one has its name; then it is refused.
+
+        One that was looked at and not whole, or empty, is finished only now: it is still the same part.
+        """
+        waited = self.told and not self.tried and self.identity is not None and self.identity.size > 0
+        if waited and identity != self.identity:
+            self.fate, self.detail = Fate.REFUSE, "was written anew before it was read; give each picture its own name"
+        return waited and identity != self.identity
+
 
 class Spool:
     """
@@ -87,8 +98,7 @@ class Spool:
             self._put_renamed(note)
             return
         old = self._entries.get(note.name)
-        if old is not None and _is_another(old, note):
-            old.fate, old.detail = Fate.REFUSE, "was written anew before it was read; give every picture its own name"
+        if old is not None and old.overwritten_by(note.identity):
             self._lost.append(self._entries.pop(note.name))
         self._put(note.name, note.at_us, note.at_us, told=True, identity=note.identity)
 
@@ -110,9 +120,10 @@ class Spool:
         for name, identity in fresh[:room]:
             entry = self._put(name, self._looked_us, now_us + self._settle_us, told=False, identity=identity)
             entry.fate, entry.detail = fate, detail
-        self._looked_us = now_us
-        # What found no room is looked for when there is some.
-        self.look_at_us = now_us if len(fresh) > room else now_us + 1000 * self._source.rescan_ms
+        if len(fresh) > room:
+            self.look_at_us = now_us  # For those that found no room: when there is some.
+        else:
+            self._looked_us, self.look_at_us = now_us, now_us + 1000 * self._source.rescan_ms
         return len(fresh)
 
     def take_all(self) -> int:
@@ -180,9 +191,3 @@ class Spool:
 
     def _is_ours(self, name: str) -> bool:
         return is_picture(name) and fnmatch.fnmatchcase(name, self._source.pattern)
-
-
-def _is_another(old: Entry, note: Note) -> bool:
-    """Tell whether the picture that waits was overwritten, and is not the same one that is finished only now."""
-    waited = old.told and not old.tried and old.identity is not None and old.identity.size > 0
-    return waited and old.identity != note.identity
