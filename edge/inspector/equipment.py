@@ -148,7 +148,7 @@ class Equipment:
         scores = self.classifier.run(1)[SCORES]
         health = self.segmenter.run(1)[HEALTH]
         if not (np.isfinite(scores).all() and np.isfinite(health).all()):
-            raise InferenceFailed("idle probe: scores or health are not finite; the engines cannot be believed")
+            raise InferenceFailed("probe: scores or health are not finite; the engines cannot be believed")
 
     def close(self) -> None:
         self.classifier.engine.close()
@@ -275,6 +275,8 @@ def open_untried(
         with start.stage("warm-up"):
             equipment.classifier.warm_up()
             equipment.segmenter.warm_up()
+            # Of an inspector whose proof is an earlier one's it is the only look at what these engines answer.
+            equipment.probe()
         opened.pop_all()
     return equipment
 

@@ -106,7 +106,7 @@ def test_the_probe_believes_no_nan() -> None:
     used = equipment(station(), segmenter=segmenter)
     used.probe()
     segmenter.poison = np.nan
-    with pytest.raises(InferenceFailed, match="idle probe"):
+    with pytest.raises(InferenceFailed, match="probe: scores"):
         used.probe()
 
 
@@ -162,6 +162,24 @@ def test_a_bundle_that_is_not_the_one_that_was_active_is_refused() -> None:
     refuse_other_bundle(bundle(), bundle().hash)
     with pytest.raises(BundleError, match=r"hash bbbb.*not the one that was active.*hash cccc.*put the old one back"):
         refuse_other_bundle(bundle(), "c" * 64)
+
+
+def test_an_engine_that_answers_no_numbers_is_never_ready(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Also where bundle and recipe were proven by an earlier inspector, so that nothing else is asked of it."""
+    settings = station(tiny_bundle, height=100, width=170).model_copy(update={"engine_cache": tmp_path / "engines"})
+    read = read_bundle(tiny_bundle)
+    told = station_recipe(settings).model_dump_json().encode()
+    proven = open_equipment(settings, read, told, open_engine, Start())
+    proven.close()
+
+    def opener(settings: BackendSettings, network: bytes, batched_input: str, batches: Sequence[int]) -> Engine:
+        engine = open_engine(settings, network, batched_input, batches)
+        works = engine.run
+        engine.run = lambda n: {name: answer * np.nan for name, answer in works(n).items()}  # type: ignore[method-assign]
+        return engine
+
+    with pytest.raises(InferenceFailed, match="not finite"):
+        open_equipment(settings, read, told, opener, Start(), read.hash, proven.active.hash)
 
 
 class Opener:

@@ -167,7 +167,7 @@ def test_what_does_not_fit_into_the_time_is_overload(bench: Bench, monkeypatch: 
 def test_an_engine_that_fails_is_proven_before_the_next_part(bench: Bench) -> None:
     """UNKNOWN(engine), then a probe; when that cannot be believed either, the process ends."""
     bench.segmenter.poison = np.nan
-    with pytest.raises(InferenceFailed, match="idle probe"):
+    with pytest.raises(InferenceFailed, match="probe: scores"):
         bench.examine(bench.put(mark=MARK))
     told = bench.said[-1]
     assert isinstance(told, ViewResult)

@@ -249,8 +249,8 @@ def test_a_bundle_that_was_changed_on_disk_is_not_begun_with(line: Callable[...,
 @pytest.mark.parametrize("idle", [False, True])
 def test_a_lost_device_ends_the_process_with_its_own_code(line: Callable[..., Line], idle: bool) -> None:
     """On a part or on a probe: no further call, the reason is told, and the part has no result."""
-    # Three calls of each of the four batch sizes are the warm-up; the second part or probe meets the loss.
-    one = line("-m", "tests.support.lost_device", "13")
+    # Three calls of each of the four batch sizes and one probe are the start; the second part or probe meets the loss.
+    one = line("-m", "tests.support.lost_device", "14")
     ready = one.get_ready()
     if not idle:
         for part in (1, 2):
