@@ -12,8 +12,10 @@ import contextlib
 import os
 import signal
 import struct
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,9 +40,9 @@ class Case:
     """
 
     fault: Fault
-    line: Callable[[Path], Line] = pictures_line
+    line: Callable[[Path], AbstractContextManager[Line]] = pictures_line
     inspector: Callable[[Path], Sequence[str]] = lambda folder: ()
-    under: Callable[[Path], Sequence[str]] = lambda folder: ()
+    under: Callable[[Path], AbstractContextManager[Sequence[str]]] = lambda folder: contextlib.nullcontext(())
     stops: bool = True
 
 
@@ -65,11 +67,20 @@ def _faulty(folder: Path) -> Sequence[str]:
     return (sys.executable, "-I", str(_HERE / "faulty.py"), str(folder / "order"))
 
 
-def _on_a_small_disk(folder: Path) -> Sequence[str]:
-    """Mount a file system of its own, that nobody else sees, where the station keeps its state."""
+@contextlib.contextmanager
+def _on_a_small_disk(folder: Path) -> Iterator[Sequence[str]]:
+    """Mount a file system that nobody else sees where the station keeps its state; somebody holds it over restarts."""
     (folder / "state").mkdir()
-    mount = 'mount -t tmpfs -o size=32m none "$0" && exec "$@"'
-    return ("unshare", "--mount", "sh", "-c", mount, str(folder / "state"))
+    mount = 'mount -t tmpfs -o size=32m none "$0" && echo mounted && exec sleep infinity'
+    command = ("unshare", "--mount", "sh", "-c", mount, str(folder / "state"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            if holder.stdout.readline() != b"mounted\n":
+                raise PermissionError("a file system of its own cannot be mounted; run it as root")
+            yield ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--")
+        finally:
+            holder.kill()
 
 
 def _filler(scene: Scene) -> Path:
@@ -86,12 +97,13 @@ def _empty(scene: Scene) -> None:
     _filler(scene).unlink(missing_ok=True)
 
 
-def _under_another_clock(folder: Path) -> Sequence[str]:
+@contextlib.contextmanager
+def _under_another_clock(folder: Path) -> Iterator[Sequence[str]]:
     """Give the station and its children a wall clock that can be set without disturbing anybody else."""
     source = _HERE / "wallclock.c"
     library = once("wallclock", (source.read_text(encoding="utf-8"),), partial(_compiled, source)) / "wallclock.so"
     (folder / "clock").write_bytes(struct.pack("=q", 0))
-    return ("env", f"LD_PRELOAD={library}", f"WALL_CLOCK_STEP={folder / 'clock'}")
+    yield ("env", f"LD_PRELOAD={library}", f"WALL_CLOCK_STEP={folder / 'clock'}")
 
 
 def _compiled(source: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,12 +183,12 @@ class Outcomes:
 
 
 def played(
-    line_of: Callable[[Path], Line],
+    line_of: Callable[[Path], AbstractContextManager[Line]],
     play: Callable[[Scene], None],
     *,
     settings: Mapping[str, Any] | None = None,
     inspector: Callable[[Path], Sequence[str]] = lambda folder: (),
-    under: Callable[[Path], Sequence[str]] = lambda folder: (),
+    under: Callable[[Path], AbstractContextManager[Sequence[str]]] = lambda folder: contextlib.nullcontext(()),
 ) -> Outcomes:
     """
     Run a station before a line, let *play* do its worst, and return what is known in the end.
@@ -197,33 +198,31 @@ def played(
         settings: beside the scene's own.
         inspector, under: as StationProcess; each is given the scene's folder.
     """
-    with tempfile.TemporaryDirectory(prefix="edge-f-") as name:
-        folder = Path(name)
-        line = line_of(folder)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-f-")))
+        line = stack.enter_context(line_of(folder))
         tree = {**_settings(folder), "cameras": [line.camera], **(settings or {})}
-        with StationProcess(folder, tree, None, inspector=inspector(folder), under=under(folder)) as station:
-            station.wait_ready()
-            books = Books(station, folder)
-            with Ear(station.results, station.pictures) as ear:
-                scene = Scene(station, folder, line, ear)
-                books.start_consumer()
-                try:
-                    with contextlib.ExitStack() as stack:
-                        if line.rate_hz is not None:
-                            stack.enter_context(books.generating(line.rate_hz))
-                        play(scene)
-                        time.sleep(_BEFORE_S)
-                    line.still()
-                    time.sleep(_BEFORE_S)
-                    judgement = books.closed()
-                finally:
-                    books.kill_consumer()
-        wrong, unchecked = _checked(scene, books.consumed())
-        return Outcomes(scene.rounds, books.consumed(), judgement, _said(scene), wrong, unchecked)
+        prefix = stack.enter_context(under(folder))
+        station = stack.enter_context(StationProcess(folder, tree, None, inspector=inspector(folder), under=prefix))
+        station.wait_ready()
+        books = Books(station, folder)
+        stack.callback(books.kill_consumer)
+        scene = Scene(station, folder, line, stack.enter_context(Ear(station.results, station.pictures)))
+        books.start_consumer()
+        with contextlib.nullcontext() if line.rate_hz is None else books.generating(line.rate_hz):
+            play(scene)
+            time.sleep(_BEFORE_S)
+        line.still()
+        time.sleep(_BEFORE_S)
+        judgement = books.closed()
+        verdicts = books.consumed()
+        wrong, unchecked = _checked(scene, verdicts)
+        return Outcomes(scene.rounds, verdicts, judgement, _said(scene), wrong, unchecked)
 
 
-def pictures_line(folder: Path) -> Line:
-    """Return a line of sound and defective plates by turns: files whose names tell the truth, by software trigger."""
+@contextlib.contextmanager
+def pictures_line(folder: Path) -> Iterator[Line]:
+    """Yield a line of sound and defective plates by turns: files whose names tell the truth, by software trigger."""
     pictures = folder / "plates"
     pictures.mkdir()
     originals = [pictures / f".{number}.png" for number in range(_DIFFERENT)]
@@ -243,7 +242,7 @@ def pictures_line(folder: Path) -> Line:
         "slots": 8,
         "source": {"kind": "replay", "path": pictures},
     }
-    return Line(camera, _RATE_HZ, _truth_of_plate, _truth_by_name)
+    yield Line(camera, _RATE_HZ, _truth_of_plate, _truth_by_name)
 
 
 def _truth_of_plate(image: NDArray[np.uint8]) -> Truth:
