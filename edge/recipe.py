@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,6 +118,21 @@ def refuse_other_format(camera: CameraSettings, format_: PixelFormat) -> None:
     if isinstance(camera.source, SyntheticSource) and format_ != "mono8":
         raise ConfigurationError(
             f"camera '{camera.name}': the synthetic strip is mono8, the bundle takes {format_}; use another"
+        )
+
+
+def refuse_missing_package(camera: CameraSettings) -> None:
+    """
+    Refuse a source whose package is not installed.
+
+    Raises:
+        ConfigurationError: names the camera and the extra.
+    """
+    package, extra = camera.source.package or ("", "")
+    if package and importlib.util.find_spec(package) is None:
+        raise ConfigurationError(
+            f"camera '{camera.name}': kind = \"{camera.source.kind}\" needs {package}, which is not installed; "
+            f"pip install 'edge-inspect[{extra}]'"
         )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from edge.archive.choice import Gates, reason_to_keep
-from edge.archive.layout import FRAMES_PATTERN, KEEP_REASONS, ArchiveRecord, KeepReason, is_archive, verdict_from_record
-from edge.archive.reader import ArchivedPart, read_archive
+from edge.archive.frames import ArchivedFrame, frames_of_part, read_frames
+from edge.archive.layout import KEEP_REASONS, ArchiveRecord, KeepReason, is_archive, verdict_from_record
+from edge.archive.reader import ArchivedPart, read_archive, read_part
 from edge.archive.retention import Stock, StockedPart
 from edge.archive.writer import ArchiveWriter, KeptPart, KeptView
 
 __all__ = [
-    "FRAMES_PATTERN",
     "KEEP_REASONS",
     "ArchiveRecord",
     "ArchiveWriter",
+    "ArchivedFrame",
     "ArchivedPart",
     "Gates",
     "KeepReason",
@@ -20,8 +21,11 @@ __all__ = [
     "KeptView",
     "Stock",
     "StockedPart",
+    "frames_of_part",
     "is_archive",
     "read_archive",
+    "read_frames",
+    "read_part",
     "reason_to_keep",
     "verdict_from_record",
 ]

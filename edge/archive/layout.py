@@ -37,10 +37,6 @@ KEEP_REASONS: dict[KeepReason, str] = {
 }
 """In the order in which parts go when there are too many: samples first, rejects last."""
 
-# Part folders are four levels deep with their file, so that nothing in UNFINISHED can match.
-FRAMES_PATTERN = "*/*/*/*.frame.png"
-"""Matches the pictures of an archive and nothing else, as a replay's pattern."""
-
 # All that decoding raises: bytes that are no UTF-8 and brackets nested too deep come as errors of their own.
 NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -127,7 +127,7 @@ def read_archive(root: Path, faults: list[str] | None = None) -> Iterator[Archiv
 def _parts_of(hour: Path, faults: list[str] | None) -> Iterator[ArchivedPart]:
     for folder in hour.iterdir() if hour.exists() else ():
         try:
-            yield _part(folder)
+            yield read_part(folder)
         except ArchiveError as error:
             # Too old by now: removed between the listing and the reading.
             if not folder.exists():
@@ -137,7 +137,13 @@ def _parts_of(hour: Path, faults: list[str] | None) -> Iterator[ArchivedPart]:
             faults.append(str(error))
 
 
-def _part(folder: Path) -> ArchivedPart:
+def read_part(folder: Path) -> ArchivedPart:
+    """
+    Return the part in one folder of an archive; its record and the files' sizes are verified.
+
+    Raises:
+        ArchiveError: it is damaged, or no part's.
+    """
     reason = reason_of(folder)
     if reason is None:
         raise ArchiveError(f"{folder}: is no part of an archive; expected SEQ-EPOCH-REASON; move it elsewhere")

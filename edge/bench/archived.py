@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from edge.archive import read_archive
+from edge.archive import frames_of_part, read_archive
 from edge.errors import ArchiveError
 from edge.records import Outcome, Verdict
 
@@ -61,15 +61,14 @@ def read_frames(root: Path) -> ArchivedFrames:
     outcomes: dict[str, Outcome] = {}
     sizes = []
     for part in read_archive(root, faults):
-        said = {view.camera: view.outcome for view in part.verdict.views}
-        for stored in part.record.views:
+        for frame in frames_of_part(part, root):
             try:
-                image, _ = part.paths(stored.camera)
+                part.paths(frame.camera)
             except ArchiveError as error:
                 faults.append(str(error))
                 continue
-            sizes.append((stored.height, stored.width))
-            outcomes[image.relative_to(root).as_posix()] = said[stored.camera]
+            sizes.append((frame.height, frame.width))
+            outcomes[frame.source] = frame.outcome
     if not outcomes:
         raise ArchiveError(f"{root}: no picture in this archive can be replayed; {len(faults)} parts are damaged")
     return ArchivedFrames(outcomes, max(size[0] for size in sizes), max(size[1] for size in sizes), tuple(faults))

@@ -18,7 +18,6 @@ import msgspec
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 from rich.console import Console
 
-from edge.archive import FRAMES_PATTERN
 from edge.bench.archived import Comparison, compare, print_comparison, read_frames
 from edge.bench.bare import BareEngines
 from edge.bench.stages import Percentiles, percentiles_by_stage, print_stages
@@ -190,7 +189,7 @@ def station_settings(command: Bench, format_: PixelFormat) -> dict[str, Any]:
 
 def _source(command: Bench) -> dict[str, Any]:
     if command.archive is not None:
-        return {"kind": "replay", "path": command.archive.absolute(), "pattern": FRAMES_PATTERN}
+        return {"kind": "archive", "path": command.archive.absolute()}
     if command.source is not None:
         return {"kind": "replay", "path": command.source.absolute()}
     return {"kind": "synthetic", "frames": command.frames, "defect_share": command.defect_share}

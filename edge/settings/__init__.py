@@ -12,6 +12,8 @@ from edge.settings.credentials import credential
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon, read_station
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import (
+    EVERY_CAMERA,
+    ArchiveSource,
     FolderSource,
     GenicamFormat,
     GenicamSource,
@@ -38,7 +40,9 @@ __all__ = [
     "DEMO_BUNDLE",
     "DEMO_KEY",
     "ENVIRONMENT_PREFIX",
+    "EVERY_CAMERA",
     "ArchiveSettings",
+    "ArchiveSource",
     "BundleSettings",
     "CalibratedCamera",
     "CalibrationFile",

@@ -14,6 +14,8 @@ from edge.settings.strict import Strict
 
 GenicamFormat = Literal["Mono8", "BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8"]
 """The pixel formats that become mono8 or bgr8, as GenICam calls them."""
+EVERY_CAMERA = "*"
+"""Of an archive: the pictures of all of them."""
 
 
 class SourceTable(Strict):
@@ -38,6 +40,11 @@ class SourceTable(Strict):
     def tags_frames(self) -> bool:
         """It can say which part a frame shows."""
         return False
+
+    @property
+    def package(self) -> tuple[str, str] | None:
+        """The package that it needs beside ours, as it is imported, and the extra that brings it."""
+        return None
 
     @property
     def steady_rate_hz(self) -> float | None:
@@ -108,6 +115,34 @@ class ReplaySource(SourceTable):
         return _with_one_group(value)
 
 
+class ArchiveSource(SourceTable):
+    """
+    A station's archive: its pictures are inspected again, in the order of time. Their parts' tags come with them; a
+    verdict's source names the part.
+    """
+
+    kind: Literal["archive"] = Field(description="says that this table is such a source")
+    path: Path = Field(description="folder of the archive; listed when it is opened, removed parts are UNKNOWN(camera)")
+    camera: str = Field(
+        EVERY_CAMERA,
+        pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$",
+        description="whose pictures, as the archive calls it; * = those of every camera",
+    )
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="frames per second; none = as fast as consumed")
+
+    @property
+    def paced(self) -> bool:
+        return self.rate_hz is not None
+
+    @property
+    def live(self) -> bool:
+        return False
+
+    @property
+    def tags_frames(self) -> bool:
+        return True
+
+
 class FolderSource(SourceTable):
     """
     A folder that another program writes pictures into, best by renaming them into place; each file is a part. Hidden
@@ -156,6 +191,10 @@ class FolderSource(SourceTable):
     @property
     def live(self) -> bool:
         return False
+
+    @property
+    def package(self) -> tuple[str, str] | None:
+        return "watchdog", "folder"
 
     @property
     def numbers_frames(self) -> bool:
@@ -303,7 +342,8 @@ class GenicamSource(SourceTable):
 
 
 Source = Annotated[
-    SyntheticSource | ReplaySource | FolderSource | OpenCVSource | GenicamSource, Field(discriminator="kind")
+    SyntheticSource | ReplaySource | ArchiveSource | FolderSource | OpenCVSource | GenicamSource,
+    Field(discriminator="kind"),
 ]
 
 

@@ -13,6 +13,7 @@ from edge.inspector.backend import BackendSettings
 from edge.settings.cameras import CameraSettings
 from edge.settings.challenge import ChallengeSettings
 from edge.settings.process import ProcessSettings
+from edge.settings.sources import ArchiveSource
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
     ArchiveSettings,
@@ -114,6 +115,21 @@ class Station(Strict):
             raise ValueError(
                 f"expected at least {backend.threads} inspector_cpus for backend.threads = {backend.threads}: threads "
                 "that share a core wait for each other; name more cores, or set backend.threads lower"
+            )
+        return value
+
+    @field_validator("archive")
+    @classmethod
+    def _not_its_own_archive(cls, value: ArchiveSettings, info: ValidationInfo) -> ArchiveSettings:
+        replayed = {
+            camera.source.path: camera.name
+            for camera in info.data.get("cameras", ())
+            if isinstance(camera.source, ArchiveSource)
+        }
+        if value.path in replayed:
+            raise ValueError(
+                f"expected another path than {value.path}, which camera {replayed[value.path]} inspects: the station "
+                "would be fed with its own parts"
             )
         return value
 

@@ -14,9 +14,24 @@ from edge.bundle import Bundle
 from edge.calibration import calibrated, read_calibration_of, words_of_age
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
-from edge.recipe import RecipeFile, read_recipe, refuse_other_format, station_recipe, work_out
+from edge.recipe import (
+    RecipeFile,
+    read_recipe,
+    refuse_missing_package,
+    refuse_other_format,
+    station_recipe,
+    work_out,
+)
 from edge.rules import Recipe
-from edge.settings import CalibrationFile, CameraSettings, ChallengeSettings, ReplaySource, Station, state_dir_of
+from edge.settings import (
+    ArchiveSource,
+    CalibrationFile,
+    CameraSettings,
+    ChallengeSettings,
+    ReplaySource,
+    Station,
+    state_dir_of,
+)
 from edge.station.lastgood import read_known
 from edge.tiles import Grid
 from edge.trust import read_bundle_of
@@ -39,6 +54,7 @@ def check(station: Station, console: Console) -> None:
         endpoints(station.run_dir, inspector=1)
     for camera in station.cameras:
         refuse_other_format(camera, manifest.format)
+        refuse_missing_package(camera)
         _refuse_missing_replay(camera)
     calibration = read_calibration_of(station)
     station = calibrated(station, calibration)
@@ -91,10 +107,11 @@ def _refuse_backend(station: Station) -> None:
 
 def _refuse_missing_replay(camera: CameraSettings) -> None:
     # With start = "wait" too: the folder of a replay is made before it, and is no device that comes later.
-    if isinstance(camera.source, ReplaySource) and not os.access(camera.source.path, os.R_OK):
+    source = camera.source
+    if isinstance(source, (ReplaySource, ArchiveSource)) and not os.access(source.path, os.R_OK):
         raise CameraError(
-            f"camera '{camera.name}': replay: {camera.source.path} does not exist or cannot be read; "
-            "expected a folder of pictures or a video file"
+            f"camera '{camera.name}': {source.kind}: {source.path} does not exist or cannot be read; "
+            "expected a folder of pictures, a video file or, of kind archive, a station's archive"
         )
 
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from edge.settings import (
+    ArchiveSource,
     CameraSettings,
     ClassRecipe,
     DriftLimits,
@@ -31,6 +32,7 @@ else:
 
 EXAMPLE = Path(__file__).parents[2] / "systemd" / "example.toml"
 SOURCES = {
+    "archive": ArchiveSource,
     "folder": FolderSource,
     "genicam": GenicamSource,
     "opencv": OpenCVSource,

@@ -6,7 +6,6 @@ A camera knows pixels and frame numbers. It does not know tiles, engines or verd
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
-from edge.recipe import refuse_other_format
+from edge.recipe import refuse_missing_package, refuse_other_format
 from edge.records import Reason
-from edge.settings import CameraSettings, FolderSource, GenicamSource, OpenCVSource, ReplaySource, SyntheticSource
+from edge.settings import (
+    ArchiveSource,
+    CameraSettings,
+    FolderSource,
+    GenicamSource,
+    OpenCVSource,
+    ReplaySource,
+    SyntheticSource,
+)
 from engines.contract import CHANNELS, PixelFormat
 
 LARGEST_TAG = 65535
@@ -123,6 +130,7 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
             the package that it needs is not installed.
     """
     refuse_other_format(settings, format_)
+    refuse_missing_package(settings)
     # Imported here: a station with a file camera should not load the code of the others.
     if isinstance(settings.source, SyntheticSource):
         from edge.inspector.camera.synthetic import SyntheticCamera
@@ -132,12 +140,11 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
         from edge.inspector.camera.replay import ReplayCamera
 
         return ReplayCamera(settings.source, format_, convert=settings.convert_to is not None)
+    if isinstance(settings.source, ArchiveSource):
+        from edge.inspector.camera.archived import ArchiveCamera
+
+        return ArchiveCamera(settings.source, format_, convert=settings.convert_to is not None)
     if isinstance(settings.source, FolderSource):
-        if importlib.util.find_spec("watchdog") is None:
-            raise ConfigurationError(
-                f"camera '{settings.name}': kind = \"folder\" needs watchdog, which is not installed; "
-                "pip install 'edge-inspect[folder]'"
-            )
         from edge.inspector.camera.folder import FolderCamera
 
         return FolderCamera(

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.archive import is_archive
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
@@ -144,7 +145,10 @@ def _pictures(folder: Path, pattern: str) -> list[Path]:
             pass
     files = sorted(p for p in folder.glob(pattern) if p.is_file() and p.suffix.lower() in PICTURES)
     if not files:
-        raise CameraError(f"replay: no picture in {folder} matches '{pattern}'; expected {', '.join(sorted(PICTURES))}")
+        hint = '; it is an archive: use kind = "archive"' if is_archive(folder) else ""
+        raise CameraError(
+            f"replay: no picture in {folder} matches '{pattern}'; expected {', '.join(sorted(PICTURES))}{hint}"
+        )
     return files
 
 

@@ -13,7 +13,9 @@ from edge.archive import ArchiveWriter, KeptPart, KeptView
 from edge.bench.archived import ArchivedFrames, compare, print_comparison, read_frames
 from edge.bench.main import Bench, Report, main, station_settings
 from edge.errors import ArchiveError
+from edge.inspector.camera import Frame, make_camera
 from edge.records import Outcome
+from edge.settings import CameraSettings
 from tests.support.archived import kept_part, kept_view, verdict, view
 
 
@@ -62,14 +64,19 @@ def test_every_difference_is_told() -> None:
 
 
 def test_masks_are_not_replayed(tmp_path: Path) -> None:
-    """The pattern of the replay finds the frames of all cameras, and neither masks nor what is unfinished."""
+    """The station of a replay sees the frames of all cameras, and neither masks nor what is unfinished."""
     write(tmp_path, KeptPart("reject", kept_part(1).verdict, (kept_view(1), kept_view(2, "a.mask"))))
     half = tmp_path / ".unfinished" / "0000000009-000000000005-reject"
     half.mkdir(parents=True)
     (half / "cam1.frame.png").write_bytes(b"half")
-    (camera,) = station_settings(Bench(archive=tmp_path), "mono8")["cameras"]
-    found = sorted(path.name for path in camera["source"]["path"].glob(camera["source"]["pattern"]))
-    assert found == ["a.mask.frame.png", "cam1.frame.png"]
+    (settings,) = station_settings(Bench(archive=tmp_path), "mono8")["cameras"]
+    camera = make_camera(CameraSettings.model_validate(settings), "mono8")
+    assert "2 pictures of archive" in camera.open(1).description
+    found = [camera.read() for _ in range(2)]
+    assert {Path(each.source).name for each in found if isinstance(each, Frame)} == {
+        "a.mask.frame.png",
+        "cam1.frame.png",
+    }
 
 
 def test_two_sources_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
