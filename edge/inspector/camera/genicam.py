@@ -62,6 +62,7 @@ class _Opened:
     heard_us: int | None = None
     """When the last buffer came, good or bad."""
     ping: Errand | None = None
+    pinged_us: int = 0
     unanswered: int = 0
     """Triggers in a row without a picture."""
     gone: bool = False
@@ -75,6 +76,7 @@ class GenicamCamera:
     Args:
         find: returns the cameras that answer.
         connect: takes control of the one with that id or address.
+        hire: makes the hand of one open.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class GenicamCamera:
         find: Callable[[], Sequence[Device]],
         connect: Callable[[str], Handle],
         clock: Clock = SYSTEM_CLOCK,
+        hire: Callable[[str], Hand] = Hand,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -93,6 +96,7 @@ class GenicamCamera:
         self._find = find
         self._connect = connect
         self._clock = clock
+        self._hire = hire
         self._opened: _Opened | None = None
 
     # ---- open and close --------------------------------------------------------------------------------------
@@ -102,7 +106,8 @@ class GenicamCamera:
         try:
             handle = self._connect(chosen(self._find(), self._source.device))
             # From here on its teardown is the hand's.
-            self._opened = opened = _Opened(handle, Hand(self._settings.name), _NO_SETUP, FrameNumbers(first), first)
+            hand = self._hire(self._settings.name)
+            self._opened = opened = _Opened(handle, hand, _NO_SETUP, FrameNumbers(first), first)
             opened.setup = set_up(handle, self._settings, self._source, self._format)
             handle.start(self._source.buffers, self._source.packet_resend, self._source.frame_retention_ms)
         except CameraError as error:
@@ -243,14 +248,13 @@ class GenicamCamera:
 
     def _ask(self, opened: _Opened) -> None:
         """Have a camera that may be silent asked whether it is there."""
-        now_us = self._clock.now_us()
-        ping = opened.ping
-        if ping is None or (ping.done and ping.fault is None and now_us - ping.asked_us >= _PING_US):
-            opened.ping = opened.hand.ask(opened.handle.ping)
-            return
-        if ping.fault is not None:
+        now_us, ping = self._clock.now_us(), opened.ping
+        waits_us = now_us - opened.pinged_us
+        if ping is None or (ping.done and ping.fault is None and waits_us >= _PING_US):
+            opened.ping, opened.pinged_us = opened.hand.ask(opened.handle.ping), now_us
+        elif ping.fault is not None:
             raise self._gone(opened, f"{ping.fault}: {_GONE}")
-        if not ping.done and now_us - ping.asked_us > _ANSWER_US:
+        elif not ping.done and waits_us > _ANSWER_US:
             raise self._gone(opened, f"no answer for {_ANSWER_US / 1e6:g} s: {_GONE}")
 
     def _gone(self, opened: _Opened, text: str) -> CameraError:

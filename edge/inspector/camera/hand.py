@@ -6,7 +6,6 @@ import queue
 import threading
 from collections.abc import Callable
 
-from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
 
 Work = Callable[[], None]
@@ -18,7 +17,6 @@ class Errand:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._done = threading.Event()
-        self.asked_us = SYSTEM_CLOCK.now_us()
         self.fault: CameraError | None = None
 
     def run(self) -> None:

@@ -1,0 +1,77 @@
+"""A fake GigE Vision camera as a process: started, killed, hung and let go on by a test."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+from typing_extensions import Self
+
+_PORT = 3956
+_PATIENCE_S = 15.0
+_CAMERA = Path(__file__).with_name("camera.py")
+
+
+class FakeCamera:
+    """
+    Debian's arv-fake-gv-camera-0.8, or with *scene* our camera.py, which shows the scene of ../rtsp.
+
+    Two of them need an interface each: 127.0.0.1 and a real one; other addresses of the loopback are not taken.
+
+    Args:
+        serial: its id is Aravis-Fake-SERIAL.
+        lost: packets that it loses, per thousand.
+    """
+
+    def __init__(
+        self, serial: str = "GV01", interface: str = "127.0.0.1", *, lost: float = 0, scene: bool = False
+    ) -> None:
+        self.id = f"Aravis-Fake-{serial}"
+        program = ["/usr/bin/python3", str(_CAMERA)] if scene else ["arv-fake-gv-camera-0.8"]
+        self._command = [*program, "-i", interface, "-s", serial, *(["-r", f"{lost:g}"] if lost else [])]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return when it listens."""
+        assert self._process is None, "it runs already"
+        before = _listeners()
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + _PATIENCE_S
+        while _listeners() == before:
+            assert self._process.poll() is None, f"{' '.join(self._command)}: ended with {self._process.returncode}"
+            assert time.monotonic() < until, f"{' '.join(self._command)}: does not listen"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """As a camera that is unplugged: no word of farewell."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def hang(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def _listeners() -> int:
+    """Return how many sockets of this machine are bound to GigE Vision's port."""
+    table = Path("/proc/net/udp").read_text(encoding="ascii")
+    return len(re.findall(rf": [0-9A-F]{{8}}:{_PORT:04X} ", table))
