@@ -78,13 +78,15 @@ def _on_a_small_disk(folder: Path) -> Iterator[Sequence[str]]:
             assert holder.stdout is not None
             if holder.stdout.readline() != b"mounted\n":
                 raise PermissionError("a file system of its own cannot be mounted; run it as root")
+            # Its files as the holder sees them: the station may be gone when the disk is emptied.
+            (folder / "disk").symlink_to(f"/proc/{holder.pid}/root{folder}/state")
             yield ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--")
         finally:
             holder.kill()
 
 
 def _filler(scene: Scene) -> Path:
-    return Path(f"/proc/{scene.station.pid}/root{scene.folder}/state/filler")
+    return scene.folder / "disk" / "filler"
 
 
 def _fill(scene: Scene) -> None:
