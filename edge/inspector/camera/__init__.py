@@ -6,8 +6,8 @@ A camera knows pixels and frame numbers. It does not know tiles, engines or verd
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,8 @@ class Unusable:
     reason: Reason
     detail: str
     tag: int | None = None
+    picture: NDArray[Any] | None = field(default=None, compare=False, repr=False)
+    """What came all the same, of another size or format: for people to look at, never inspected."""
 
 
 class Camera(Protocol):

@@ -62,7 +62,8 @@ class ArchiveCamera:
             return Unusable(number, now_us, frame.source, Reason.CAMERA, fault, frame.tag)
         misfit = fault_of_format(image, self._format)
         if misfit is not None:
-            return Unusable(number, now_us, frame.source, Reason.GEOMETRY, f"{frame.source}: {misfit}", frame.tag)
+            fault = f"{frame.source}: {misfit}"
+            return Unusable(number, now_us, frame.source, Reason.GEOMETRY, fault, frame.tag, image)
         return Frame(image, number, now_us, frame.source, frame.tag)
 
     def close(self) -> None:

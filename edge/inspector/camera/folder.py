@@ -9,6 +9,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edge.clock import SYSTEM_CLOCK, Clock
 from edge.errors import CameraError
@@ -198,7 +201,7 @@ class FolderCamera:
         spool.took(identity)
         self._last = _Taken(path, identity, inspected=misfit is None)
         if misfit is not None:
-            return self._unusable(entry, misfit, Reason.GEOMETRY)
+            return self._unusable(entry, misfit, Reason.GEOMETRY, picture)
         name = printable(entry.name)
         return Frame(picture, self._next, self._time_of(entry), name, self._tag(entry))
 
@@ -208,9 +211,11 @@ class FolderCamera:
             self._last = _Taken(path, identity, inspected=False)
         return self._unusable(entry, fault or entry.detail)
 
-    def _unusable(self, entry: Entry, fault: str, reason: Reason = Reason.CAMERA) -> Unusable:
+    def _unusable(
+        self, entry: Entry, fault: str, reason: Reason = Reason.CAMERA, picture: NDArray[Any] | None = None
+    ) -> Unusable:
         name = printable(entry.name)
-        return Unusable(self._next, self._time_of(entry), name, reason, f"{name}: {fault}", self._tag(entry))
+        return Unusable(self._next, self._time_of(entry), name, reason, f"{name}: {fault}", self._tag(entry), picture)
 
     def _tag(self, entry: Entry) -> int | None:
         return tag_from_name(entry.name, self._source.tag_pattern)

@@ -69,7 +69,7 @@ class ReplayCamera:
             )
         fault = fault_of_format(image, self._format)
         if fault is not None:
-            return Unusable(number, now_us, name, Reason.GEOMETRY, f"{name}: {fault}", tag)
+            return Unusable(number, now_us, name, Reason.GEOMETRY, f"{name}: {fault}", tag, image)
         return Frame(image, number, now_us, name, tag)
 
     def close(self) -> None:
