@@ -50,7 +50,7 @@ REASONS: dict[Reason, str] = {
     Reason.ENGINE: "the inspector or an engine failed, or returned what cannot be believed",
     Reason.RECIPE: "the recipe asked for is not active",
     Reason.DRIFT: "the picture is outside what the networks were trained for",
-    Reason.SELFTEST: "the self-test failed",
+    Reason.SELFTEST: "the self-test failed, or a challenge with master parts failed or is overdue",
     Reason.PAUSED: "inspection is paused",
     Reason.RESTART: "the station was restarted while the part was open",
     Reason.STOPPED: "the station was stopped while the part was open",
@@ -229,15 +229,23 @@ class PictureHeader(Message, frozen=True, tag_field="schema", tag="picture"):
 
 
 CameraStateName: TypeAlias = Literal["closed", "open", "failed", "ended"]
+ChallengeState: TypeAlias = Literal["passed", "due", "overdue", "failed"]
 StationState: TypeAlias = Literal["starting", "ready", "degraded", "paused", "stopping", "stopped"]
 
 STATES: dict[StationState, str] = {
     "starting": "not ready yet",
     "ready": "engines are proven, every camera is open, parts are inspected",
-    "degraded": "was ready and is not: an inspector or a camera is gone, or the self-test failed",
+    "degraded": "is not ready: inspector or camera are gone, or the self-test or a challenge failed, or one is overdue",
     "paused": "people work on the line: every part is UNKNOWN(paused)",
     "stopping": "told to end: no further part is taken, what is in hand may finish",
     "stopped": "its last message",
+}
+
+CHALLENGE_STATES: dict[ChallengeState, str] = {
+    "passed": "every master was judged rightly, and the next challenge is not due yet",
+    "due": "one must be given; products are inspected until closes_utc_us",
+    "overdue": "none was given in time: the station is not ready, products are UNKNOWN(selftest)",
+    "failed": "the last one failed: the station is not ready, products are UNKNOWN(selftest)",
 }
 
 
@@ -265,6 +273,9 @@ class AuditEvent(str, Enum):
     JOURNAL_RECOVERED = "journal_recovered"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     CRASH_LOOP = "crash_loop"
+    CHALLENGE_PASSED = "challenge_passed"
+    CHALLENGE_FAILED = "challenge_failed"
+    CHALLENGE_OVERDUE = "challenge_overdue"
 
 
 AUDIT_EVENTS: dict[AuditEvent, str] = {
@@ -289,6 +300,9 @@ AUDIT_EVENTS: dict[AuditEvent, str] = {
     AuditEvent.JOURNAL_RECOVERED: "the journal can be written again; what waited is in it",
     AuditEvent.JOURNAL_SET_ASIDE: "the journal was damaged and is kept beside a new one",
     AuditEvent.CRASH_LOOP: "three or more starts of the service in a row came to nothing; this one waited first",
+    AuditEvent.CHALLENGE_PASSED: "the master parts were judged as they must be; by whom, and how often it was tried",
+    AuditEvent.CHALLENGE_FAILED: "a master part was judged wrongly; the station is not ready, products are UNKNOWN",
+    AuditEvent.CHALLENGE_OVERDUE: "no challenge was given in time; the station is not ready, products are UNKNOWN",
 }
 
 
@@ -303,6 +317,8 @@ class Alarm(str, Enum):
     LAST_GOOD_BUNDLE = "last_good_bundle"
     CRASH_LOOP = "crash_loop"
     CALIBRATION_OLD = "calibration_old"
+    CHALLENGE_OVERDUE = "challenge_overdue"
+    CHALLENGE_FAILED = "challenge_failed"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -314,6 +330,8 @@ ALARMS: dict[Alarm, str] = {
     Alarm.LAST_GOOD_BUNDLE: "the bundle that is meant was refused at a start; the last good one is in use instead",
     Alarm.CRASH_LOOP: "the service was started again and again; until a start has lived for 5 minutes each waits first",
     Alarm.CALIBRATION_OLD: "a camera was calibrated longer ago than calibration_max_age_days, or its date lies ahead",
+    Alarm.CHALLENGE_OVERDUE: "master parts must be shown before products are inspected again",
+    Alarm.CHALLENGE_FAILED: "a master part was judged wrongly: products are not inspected until a challenge is passed",
 }
 
 
@@ -334,6 +352,21 @@ class PauseMark(Message, frozen=True):
     until_utc_us: int
 
 
+class ChallengeMark(Message, frozen=True):
+    """How it stands with the master parts that must be shown to the station."""
+
+    state: ChallengeState
+    last_by: str
+    """Who gave the last one; empty = there was none."""
+    last_utc_us: int | None
+    due_utc_us: int
+    """Since or from when the next one is due."""
+    closes_utc_us: int
+    """From then on products are not inspected without it."""
+    why: str
+    """What makes it due, for people."""
+
+
 class Status(Message, frozen=True, tag_field="schema", tag="status"):
     """The heartbeat: once a second, at once after a change and after each new subscription; on results and masks."""
 
@@ -351,6 +384,8 @@ class Status(Message, frozen=True, tag_field="schema", tag="status"):
     alarms: tuple[Alarm, ...]
     recipe: RecipeMark | None
     paused: PauseMark | None
+    challenge: ChallengeMark | None
+    """None when the station's settings ask for none."""
     inspector: int
     """Number of the inspector process: how often it was started."""
     start_ms: dict[str, int]
@@ -359,6 +394,8 @@ class Status(Message, frozen=True, tag_field="schema", tag="status"):
     """Of this run; the ledger for ever and per shift comes on request."""
     counts: dict[str, int]
     """Verdicts of this run by outcome; triggers = PASS + REJECT + UNKNOWN + open."""
+    unknown: dict[str, int]
+    """Those that are UNKNOWN, by reason."""
     open: int
     cameras: tuple[CameraStatus, ...]
     sent_us: int

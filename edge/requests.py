@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from edge.records import LedgerRow, Message, Mode, Status
+from edge.records import LedgerRow, Message, Mode, Outcome, Reason, Status
 
 # To the very end, by \Z: $ would let a line feed pass. What people read later has no control characters.
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
@@ -59,6 +59,40 @@ class Trigger(Request, frozen=True, tag_field="request", tag="trigger"):
             raise ValueError(f"mode = {self.mode.value}: expected one of {expected}")
         if self.cameras is not None and len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f"cameras = {', '.join(self.cameras)}: expected each name once")
+
+
+EXPECT_MODES = (Mode.CHALLENGE, Mode.GAUGE)
+"""Modes in which the next part of a camera may be expected."""
+
+
+class Expect(Request, frozen=True, tag_field="request", tag="expect"):
+    """The next part that a camera sees by itself is this one. Answered when it has come, or when it has not in time."""
+
+    part_id: _Id | None
+    """As of a trigger."""
+    mode: Mode
+    """One of EXPECT_MODES."""
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=600)]
+    """Wait so long for it; 0 = what was expected is not any more."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in EXPECT_MODES:
+            expected = ", ".join(mode.value for mode in EXPECT_MODES)
+            raise ValueError(f"mode = {self.mode.value}: expected one of {expected}")
+
+
+class Shown(Message, frozen=True):
+    """A part that was one of the masters."""
+
+    name: _Id
+    part: _Count
+
+
+class Challenge(Request, frozen=True, tag_field="request", tag="challenge"):
+    """These parts of mode challenge were the masters: hold what you said of them against what they are."""
+
+    by: _Line
+    parts: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=32)]
 
 
 class Attach(Request, frozen=True, tag_field="request", tag="attach"):
@@ -134,7 +168,19 @@ class AskStatus(Request, frozen=True, tag_field="request", tag="status"):
 
 
 AnyRequest: TypeAlias = (
-    Trigger | Attach | Replay | Ack | Detach | UseRecipe | Pause | Selftest | Reload | Ledger | AskStatus
+    Trigger
+    | Expect
+    | Challenge
+    | Attach
+    | Replay
+    | Ack
+    | Detach
+    | UseRecipe
+    | Pause
+    | Selftest
+    | Reload
+    | Ledger
+    | AskStatus
 )
 
 
@@ -159,6 +205,8 @@ class Refusal(str, Enum):
     RECIPE = "recipe"
     BUNDLE = "bundle"
     SELFTEST = "selftest"
+    NO_PART = "no_part"
+    CHALLENGE = "challenge"
     STOPPING = "stopping"
 
 
@@ -181,6 +229,8 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.RECIPE: "the recipe cannot be used; the text says why",
     Refusal.BUNDLE: "the bundle cannot be used; the text says why",
     Refusal.SELFTEST: "the self-test failed; the text says where",
+    Refusal.NO_PART: "the part that was expected did not come in time, or none can come by itself",
+    Refusal.CHALLENGE: "these parts are no challenge: not all masters, not shown lately; the text says which",
     Refusal.STOPPING: "the station is being stopped",
 }
 
@@ -209,6 +259,29 @@ class Triggered(Answer, frozen=True, tag_field="answer", tag="triggered"):
     deadline_us: int
     journaled: bool
     """False while the journal fails or is off: a crash now would lose the part."""
+
+
+class Judged(Message, frozen=True):
+    """What the station said of a master."""
+
+    name: str
+    part: int
+    expected: Outcome
+    defect: str | None
+    """Class of a defect that it had to be rejected for; None = any."""
+    outcome: Outcome
+    reason: Reason | None
+    found: tuple[str, ...]
+    """Classes of the defects that counted."""
+    right: bool
+
+
+class Challenged(Answer, frozen=True, tag_field="answer", tag="challenged"):
+    """The challenge is on record, passed or not."""
+
+    passed: bool
+    parts: tuple[Judged, ...]
+    text: str
 
 
 class Missing(Message, frozen=True):
@@ -280,10 +353,14 @@ class StatusAnswer(Answer, frozen=True, tag_field="answer", tag="status"):
     status: Status
 
 
-AnyAnswer: TypeAlias = Refused | Triggered | Attached | Replayed | Acknowledged | Done | LedgerAnswer | StatusAnswer
+AnyAnswer: TypeAlias = (
+    Refused | Triggered | Challenged | Attached | Replayed | Acknowledged | Done | LedgerAnswer | StatusAnswer
+)
 
 REQUESTS: dict[type[Request], type[Answer]] = {
     Trigger: Triggered,
+    Expect: Triggered,
+    Challenge: Challenged,
     Attach: Attached,
     Replay: Replayed,
     Ack: Acknowledged,

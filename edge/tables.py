@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
 
-from edge.records import ALARMS, CameraStatus, LedgerRow, Outcome, Status, Verdict
-from edge.requests import Independent, Missing, Triggered
+from edge.records import ALARMS, CameraStatus, ChallengeMark, LedgerRow, Outcome, Status, Verdict
+from edge.requests import Challenged, Independent, Missing, Triggered
 
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.REJECT: "bold red"}
 _WRONG = "bold red"
@@ -27,9 +28,14 @@ def table_from_status(status: Status) -> Table:
         table.add_row("alarm", Text(f"{alarm.value}: {ALARMS[alarm]}", _WRONG))
     if status.paused is not None:
         table.add_row("paused", Text(f"by {status.paused.role}: {status.paused.reason}", "yellow"))
+    if status.challenge is not None:
+        table.add_row("challenge", _line_from_challenge(status.challenge))
     table.add_row("recipe", Text(recipe))
     table.add_row("inspector", Text(f"number {status.inspector}"))
     table.add_row("parts", Text(f"{status.triggers} in this run: {counts}  open {status.open}"))
+    if status.unknown:
+        reasons = "  ".join(f"{reason} {n}" for reason, n in sorted(status.unknown.items(), key=lambda kind: -kind[1]))
+        table.add_row("UNKNOWN", Text(reasons, _OUTCOME_STYLES[Outcome.UNKNOWN]))
     table.add_row("verdicts", Text(f"last {status.seq} of epoch {status.epoch:012x}, {unsaved} not journaled yet"))
     return table
 
@@ -42,6 +48,32 @@ def table_from_cameras(cameras: tuple[CameraStatus, ...]) -> Table:
         frame = "-" if camera.last_frame is None else str(camera.last_frame)
         missed = "" if camera.numbered else " (missed is best effort)"
         table.add_row(Text(camera.name), Text(camera.state, style), frame, Text(camera.detail + missed))
+    return table
+
+
+def _line_from_challenge(mark: ChallengeMark) -> Text:
+    """Return how the last challenge ended, and when the next is due."""
+    last = "none given yet" if mark.last_utc_us is None else f"last {_local(mark.last_utc_us)} by {mark.last_by}"
+    if mark.state == "passed":
+        return Text(f"{last}; the next is due {_local(mark.due_utc_us)}", "green")
+    if mark.state == "due":
+        return Text(f"DUE, {mark.why}; no part passes from {_local(mark.closes_utc_us)} on; {last}", "yellow")
+    return Text(f"{mark.state.upper()}, {mark.why}; {last}", _WRONG)
+
+
+def table_from_challenged(answer: Challenged) -> Table:
+    """Return a line a master; red where the station was wrong."""
+    table = _table("master", "part", "expected", "said", "defects that count")
+    for part in answer.parts:
+        expected = part.expected.value if part.defect is None else f"{part.expected.value} for {part.defect}"
+        said = part.outcome.value if part.reason is None else f"{part.outcome.value}({part.reason.value})"
+        table.add_row(
+            Text(part.name),
+            str(part.part),
+            Text(expected),
+            Text(said, "green" if part.right else _WRONG),
+            Text(", ".join(part.found) or "-"),
+        )
     return table
 
 
@@ -104,6 +136,10 @@ def _no_parts(row: LedgerRow) -> Text:
     """Return what was counted beside the parts, as far as there is some."""
     counts = {"unseen": row.unseen, "bounced": row.bounced, "refused": row.refused}
     return Text(", ".join(f"{n} {what}" for what, n in counts.items() if n), _WRONG if row.unseen else "")
+
+
+def _local(utc_us: int) -> str:
+    return f"{datetime.fromtimestamp(utc_us / 1e6):%Y-%m-%d %H:%M}"
 
 
 def _shift_and_mode(row: LedgerRow) -> tuple[Text, Text]:

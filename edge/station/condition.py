@@ -10,6 +10,7 @@ from edge.inspector.link import Ready
 from edge.records import Alarm, Reason, StationState
 from edge.settings import CalibrationFile, Station
 from edge.station.cameras import Cameras
+from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
@@ -28,7 +29,7 @@ class Condition:
     Attributes:
         ready: what the present inspector said when it was; None = none is.
         begun: that inspector was told to take frames.
-        ever_ready: the station has been ready in this run.
+        ever_ready: the station has been able to inspect in this run: its start has succeeded.
         silent: name of a camera that reports nothing though it must; empty = none.
         journal_failing: why the journal is not written; empty = it is, or there is none.
         looping: the starts before this one came to nothing, and it has not lived for long yet.
@@ -45,6 +46,7 @@ class Condition:
         changes: Changes,
         maintenance: Maintenance,
         cameras: Cameras,
+        challenges: Challenges,
         calibration: CalibrationFile | None,
         clock: Clock,
     ) -> None:
@@ -57,6 +59,7 @@ class Condition:
         self._changes = changes
         self._maintenance = maintenance
         self._cameras = cameras
+        self._challenges = challenges
         self.ready: Ready | None = None
         self.begun = False
         self.ever_ready = False
@@ -91,9 +94,16 @@ class Condition:
         closed = self._cameras.unusable(cameras)
         return (Reason.CAMERA, f"camera {closed} is not open") if closed else None
 
+    def unchallenged(self) -> tuple[Reason, str] | None:
+        """Return why products are not inspected at present though other parts are: a challenge must be passed."""
+        return self._challenges.closed()
+
+    def is_able(self) -> bool:
+        """Tell whether parts could be inspected, if nobody and nothing has closed the line."""
+        return self.ready is not None and self._cameras.all_in("open", "ended") and not self.silent
+
     def is_ready(self) -> bool:
-        able = self.ready is not None and self._cameras.all_in("open", "ended") and not self.silent
-        return able and self.closed() is None
+        return self.is_able() and self.closed() is None and self.unchallenged() is None
 
     def _state(self) -> StationState:
         if self.ended:
@@ -120,6 +130,8 @@ class Condition:
             Alarm.LAST_GOOD_BUNDLE: self._changes.last_good.instead is not None,
             Alarm.CRASH_LOOP: self.looping,
             Alarm.CALIBRATION_OLD: self._calibration_is_old(),
+            Alarm.CHALLENGE_OVERDUE: self._challenges.state == "overdue",
+            Alarm.CHALLENGE_FAILED: self._challenges.state == "failed",
         }
         return tuple(alarm for alarm, on in raised.items() if on)
 
@@ -132,6 +144,7 @@ class Condition:
             alarms=self._alarms(),
             recipe=self._changes.mark,
             paused=self._maintenance.mark,
+            challenge=self._challenges.mark(),
             inspector=self._supervisor.number,
             start_ms={} if self.ready is None else self.ready.took_ms,
             parts=self._registrar.parts,

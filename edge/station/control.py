@@ -18,7 +18,9 @@ from edge.requests import (
     AnyAnswer,
     AnyRequest,
     Attach,
+    Challenge,
     Detach,
+    Expect,
     Pause,
     Refusal,
     Refused,
@@ -30,7 +32,7 @@ from edge.requests import (
 from edge.station.anteroom import Anteroom
 from edge.wire import Unreadable, frame_from_request, frames_from_answer, request_from_frame
 
-ONCE = (Trigger, Attach, Detach, UseRecipe, Pause, Selftest, Reload)
+ONCE = (Trigger, Expect, Challenge, Attach, Detach, UseRecipe, Pause, Selftest, Reload)
 """Requests that must not be carried out twice. The others change nothing, or nothing more when they come again."""
 
 NOT_YET = frozenset({Refusal.BUSY, Refusal.NOT_READY, Refusal.NOT_JOURNALED, Refusal.STOPPING})

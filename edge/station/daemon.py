@@ -25,6 +25,7 @@ from edge.commandline import run
 from edge.errors import ConfigurationError
 from edge.inspector.link import endpoints
 from edge.settings import Daemon, Station, service_state_dir, state_dir_of
+from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.check import check
 from edge.station.control import Control
@@ -135,6 +136,7 @@ def serve(
                 wakeup.for_journal,
                 starts=starts,
                 calibration=calibration,
+                challenges=Challenges(station, kept, SYSTEM_CLOCK, reporter),
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,8 +13,10 @@ from edge.requests import (
     AnyAnswer,
     AskStatus,
     Attach,
+    Challenge,
     Detach,
     Done,
+    Expect,
     Ledger,
     LedgerAnswer,
     Pause,
@@ -29,11 +31,13 @@ from edge.requests import (
     UseRecipe,
 )
 from edge.station.cameras import Cameras
+from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.condition import Condition
 from edge.station.consumers import Consumers, Due, replay_from_page
 from edge.station.control import Asked, Control
 from edge.station.entries import Page, Position
+from edge.station.expected import Expecting
 from edge.station.firing import Firing
 from edge.station.journal import Journal
 from edge.station.maintenance import Maintenance
@@ -60,8 +64,10 @@ class Desk:
         journal: Records,
         registrar: Registrar,
         firing: Firing,
+        expecting: Expecting,
         changes: Changes,
         maintenance: Maintenance,
+        challenges: Challenges,
         cameras: Cameras,
         reporter: Reporter,
         condition: Condition,
@@ -74,6 +80,7 @@ class Desk:
         self._firing = firing
         self._changes = changes
         self._maintenance = maintenance
+        self._challenges = challenges
         self._cameras = cameras
         self._reporter = reporter
         self._condition = condition
@@ -82,6 +89,8 @@ class Desk:
         self._consumers = Consumers(journal if isinstance(journal, Journal) else None, clock)
         self._handlers: dict[type[Request], Callable[[Asked, Any], None]] = {
             Trigger: firing.ask,
+            Expect: expecting.ask,
+            Challenge: self._challenge,
             Attach: self._attach,
             Replay: self._replay,
             Ack: lambda asked, request: self._when_durable(asked, self._consumers.ack(request)),
@@ -165,6 +174,17 @@ class Desk:
     def _selftest(self, asked: Asked, request: Selftest) -> None:
         if self._may_change(asked):
             self._changes.selftest(self._answer_of(asked))
+
+    def _challenge(self, asked: Asked, request: Challenge) -> None:
+        if self._condition.stopping:
+            self._refuse(asked, Refusal.STOPPING, "the station is being stopped")
+            return
+        recipe = self._registrar.recipe
+        given = self._challenges.give(request, "" if recipe is None else recipe.hash, self._registrar.bundle_hash)
+        if isinstance(given, str):
+            self._refuse(asked, Refusal.CHALLENGE, given)
+        else:
+            self._control.answer(asked, given)
 
     def _may_change(self, asked: Asked) -> bool:
         if self._condition.stopping:

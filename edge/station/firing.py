@@ -55,7 +55,7 @@ class Firing:
                 ),
                 (entry.part_id, entry.tag, entry.counter),
             )
-            self._remember(entry.part_id, entry.part)
+            self.remember(entry.part_id, entry.part)
 
     def independent(self) -> tuple[Independent, ...]:
         """Return the line's own count of the parts; none where no camera is fired by a request."""
@@ -72,7 +72,7 @@ class Firing:
         asked_for = request.cameras or self._triggers.fired
         cameras = tuple(name for name in self._triggers.fired if name in asked_for)
         part, ticket = self._triggers.fire(request, cameras, self._condition.unable(cameras))
-        self._remember(request.part_id, part.number)
+        self.remember(request.part_id, part.number)
         self._note_counter(request)
 
         def triggered(journaled: bool) -> Triggered:
@@ -100,13 +100,20 @@ class Firing:
         fault = self._fault_of_cameras(request.cameras)
         if fault is not None:
             return fault
-        if request.part_id is not None and request.part_id in self._names:
-            number = self._names[request.part_id]
-            return Refusal.PART_ID_USED, f"part_id = {request.part_id}: it was part {number}; give each part its own"
+        fault = self.fault_of_name(request.part_id)
+        if fault is not None:
+            return fault
         if self._triggers.bounces():
             limit = self._station.parts.debounce_ms
             return Refusal.BOUNCED, f"less than debounce_ms = {limit} after the last trigger; it is the same part"
         return None
+
+    def fault_of_name(self, part_id: str | None) -> tuple[Refusal, str] | None:
+        """Return why no part may be called so; None = it may."""
+        number = None if part_id is None else self._names.get(part_id)
+        if number is None:
+            return None
+        return Refusal.PART_ID_USED, f"part_id = {part_id}: it was part {number}; give each part its own"
 
     def _fault_of_cameras(self, asked: tuple[str, ...] | None) -> tuple[Refusal, str] | None:
         fired = self._triggers.fired
@@ -134,7 +141,8 @@ class Firing:
             text = f"the line's counter jumped to {request.counter}; how many triggers are missing is not known"
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, text, None)
 
-    def _remember(self, part_id: str | None, number: int) -> None:
+    def remember(self, part_id: str | None, number: int) -> None:
+        """Note a part's name: no other one may have it."""
         if part_id is not None:
             self._names[part_id] = number
             if len(self._names) > _NAMES_KEPT:

@@ -195,14 +195,18 @@ class Inspection:
         self._registrar.recipe = self._changes.mark
         self._registrar.inspector = self._supervisor.number
         self._registrar.closed = self._condition.closed()
+        self._registrar.unchallenged = unchallenged = self._condition.unchallenged()
         if self._registrar.mode is not None and not self._condition.paused:
             self._cameras.begin(self._clock.now_us())  # The line may have stood while it was paused.
         self._registrar.mode = Mode.PAUSED if self._condition.paused else None
         if self._condition.is_ready():
             self._reporter.say(self._changes.last_good.words() or "inspecting")
-            if not self._condition.ever_ready:
-                self._condition.ever_ready = True
-                self._reporter.ready()
+        elif unchallenged is not None and self._condition.is_able():
+            self._reporter.say(unchallenged[1])
+        # A line that is closed has started all the same: masters must be seen, and a service manager not wait.
+        if self._condition.is_able() and not self._condition.ever_ready and not self._condition.stopping:
+            self._condition.ever_ready = True
+            self._reporter.ready()
         self._tell()
         self._reporter.status(self._condition.now())
 

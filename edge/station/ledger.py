@@ -6,7 +6,7 @@ import functools
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TypeAlias
 
 from edge.records import LedgerRow, Mode, Outcome, Reason
@@ -122,6 +122,17 @@ def shift_from_utc(utc_us: int, starts: tuple[str, ...]) -> str:
         starts: local times of day at which a shift begins, "06:00"; one at least. The last one lasts over midnight.
     """
     return _shift_from_minute(utc_us // _US_PER_MINUTE, starts)
+
+
+def next_shift_us(utc_us: int, starts: tuple[str, ...]) -> int:
+    """Return when the first shift after that moment begins; times as in ``shift_from_utc``."""
+    day = datetime.fromtimestamp(utc_us / 1e6).date()
+    begins = [
+        datetime.combine(day + timedelta(days=days), time.fromisoformat(start)).timestamp()
+        for days in range(3)
+        for start in starts
+    ]
+    return min(us for us in (round(1e6 * begin) for begin in begins) if us > utc_us)
 
 
 # Asked for with every part; the name changes with a minute at most.

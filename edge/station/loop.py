@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge.clock import Clock
-from edge.records import AuditEvent, Reason
+from edge.records import AuditEvent, Mode, Reason
 from edge.settings import CalibrationFile, Station
 from edge.station.cameras import Cameras
+from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.condition import Condition
 from edge.station.control import Control
 from edge.station.desk import Desk
+from edge.station.expected import Expecting
 from edge.station.firing import Firing
 from edge.station.inspection import Inspection
 from edge.station.maintenance import Maintenance
@@ -48,6 +50,8 @@ class Loop:
         wait: returns when something has come, at the latest at the monotonic time it is given [us].
         wait_for_journal: the same, of the journal alone.
         starts: of the service, this one included; None = by hand.
+        calibration: that *station* was laid under; None = it has none.
+        challenges: None = they do not outlive this run.
         once: end when every source has ended and every verdict is out.
 
     Attributes:
@@ -71,6 +75,7 @@ class Loop:
         *,
         starts: Starts | None = None,
         calibration: CalibrationFile | None = None,
+        challenges: Challenges | None = None,
         once: bool = False,
     ) -> None:
         self._topic = f"verdict/{identity.station}/".encode()
@@ -80,6 +85,7 @@ class Loop:
         self._journal = journal
         self._changes = changes
         self._maintenance = maintenance
+        self._challenges = challenges = challenges or Challenges(station, None, clock, reporter)
         self._clock = clock
         self._wait = wait
         self._wait_for_journal = wait_for_journal
@@ -91,15 +97,29 @@ class Loop:
         self._views = views = Views(station, registrar, reporter, clock, order)
         triggers = Triggers(station, registrar, views, reporter, clock, order)
         self._condition = condition = Condition(
-            station, supervisor, registrar, journal, changes, maintenance, cameras, calibration, clock
+            station, supervisor, registrar, journal, changes, maintenance, cameras, challenges, calibration, clock
         )
+        registrar.note_challenge = challenges.note
         self._inspection = Inspection(
             station, supervisor, registrar, triggers, views, changes, cameras, reporter, condition, clock
         )
         firing = Firing(station, control, journal, registrar, triggers, condition, reporter)
         changed = self._inspection.advance
+        self._expecting = Expecting(control, registrar, triggers, firing, condition, clock)
         self._desk = Desk(
-            control, journal, registrar, firing, changes, maintenance, cameras, reporter, condition, clock, changed
+            control,
+            journal,
+            registrar,
+            firing,
+            self._expecting,
+            changes,
+            maintenance,
+            challenges,
+            cameras,
+            reporter,
+            condition,
+            clock,
+            changed,
         )
         self._greet = False
         self._stop_by_us: int | None = None
@@ -157,6 +177,7 @@ class Loop:
             self._registrar.outbox.due_us(),
             None if condition.stopping else self._supervisor.start_at_us,
             self._maintenance.due_us(),
+            self._expecting.due_us(),
             self._reporter.greeting_us() if self._greet else None,
             self._cameras.silence_due_us() if condition.frames_are_due and not condition.silent else None,
             self._stop_by_us,
@@ -170,6 +191,8 @@ class Loop:
         self._changes.look_after_trial()
         if self._maintenance.expire():
             self._inspection.advance()
+        self._expecting.expire()
+        self._look_after_challenges()
         self._look_after_starts()
         self._look_after_journal()
         self._look_after_cameras()
@@ -179,6 +202,15 @@ class Loop:
         if self._starts is not None and self._starts.well() and self._condition.looping:
             self._condition.looping = False
             self._send_status()
+
+    def _look_after_challenges(self) -> None:
+        mark = self._changes.mark
+        if not self._challenges.look_after("" if mark is None else mark.hash, self._registrar.bundle_hash):
+            return
+        self._inspection.advance()
+        if self._challenges.state == "failed" and self._registrar.unchallenged is not None:
+            # It has just been shown what the station would say of the products in hand.
+            self._registrar.answer_all(*self._registrar.unchallenged, only=Mode.PRODUCTION)
 
     def _look_after_journal(self) -> None:
         failing = "" if isinstance(self._journal, NoJournal) else self._journal.alarm
@@ -236,6 +268,7 @@ class Loop:
         """Answer what is left, tell the outside, and see the inspector off."""
         self._registrar.answer_all(Reason.STOPPED, "the station was stopped")
         self._changes.stop()
+        self._expecting.stop()
         self._let_go()
         self._condition.ended = True
         self._reporter.say("stopped")

@@ -96,6 +96,7 @@ class Parts:
     reserve_us: int = 0
     triggers: int = 0
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    unknown: dict[Reason, int] = field(default_factory=dict)
     _open: dict[int, Part] = field(default_factory=dict)
     _due: list[tuple[int, int]] = field(default_factory=list)
 
@@ -142,6 +143,8 @@ class Parts:
             return None
         self.seq += 1
         self.counts[outcome] += 1
+        if reason is not None:
+            self.unknown[reason] = self.unknown.get(reason, 0) + 1
         return Claim(part, self.seq, outcome, reason, detail, stage)
 
     def next_due_us(self) -> int | None:

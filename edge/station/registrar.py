@@ -17,6 +17,7 @@ from edge.clock import Clock, Stopwatch
 from edge.inspector.link import Answered, ToInspector
 from edge.records import Mode, Outcome, Reason, RecipeMark, Verdict
 from edge.settings import Station
+from edge.station.complaints import Complaints
 from edge.station.entries import TriggerEntry, VerdictEntry
 from edge.station.ledger import shift_from_utc
 from edge.station.nojournal import Records
@@ -40,6 +41,8 @@ class Registrar:
         recipe: what parts triggered from now on are judged by; None before an inspector was ready.
         bundle_hash, class_names: of the bundle in use.
         closed: why new parts are not inspected at present: reason and one line; None = they are.
+        unchallenged: the same, of products alone.
+        note_challenge: told the verdict of each part of mode challenge.
         mode: counts every new part as this; None = as the trigger says.
         inspector: number of the process that holds the frames reported now.
     """
@@ -67,7 +70,10 @@ class Registrar:
         self.recipe: RecipeMark | None = None
         self.bundle_hash = ""
         self.class_names: tuple[str, ...] = ()
+        self._complaints = Complaints(clock)
         self.closed: tuple[Reason, str] | None = None
+        self.unchallenged: tuple[Reason, str] | None = None
+        self.note_challenge: Callable[[Verdict], None] = lambda verdict: None
         self.mode: Mode | None = None
         self.inspector = 0
 
@@ -130,6 +136,10 @@ class Registrar:
     def _shift(self) -> str:
         return shift_from_utc(self._clock.utc_us(), self._station.shifts)
 
+    def closed_to(self, mode: Mode) -> tuple[Reason, str] | None:
+        """Return why a part of that mode is not inspected at present; None = it is."""
+        return self.closed or (self.unchallenged if mode is Mode.PRODUCTION else None)
+
     # ---- verdicts --------------------------------------------------------------------------------------------
 
     def answer(self, part: Part, decision: Decision, watch: Stopwatch | None = None) -> None:
@@ -148,6 +158,10 @@ class Registrar:
         watch.lap("publish")
         now_us = self._clock.now_us()
         verdict = verdict_from_claim(self._identity, claim, watch.stages_us, now_us, self._clock.utc_us())
+        if claim.reason is not None:
+            self._complaints.note(part.number, claim.reason, claim.detail)
+        if part.mode is Mode.CHALLENGE:
+            self.note_challenge(verdict)
         self.outbox.put(
             Waiting(
                 verdict=verdict,
@@ -159,10 +173,11 @@ class Registrar:
             )
         )
 
-    def answer_all(self, reason: Reason, detail: str) -> None:
-        """Answer every open part with UNKNOWN."""
+    def answer_all(self, reason: Reason, detail: str, only: Mode | None = None) -> None:
+        """Answer every open part with UNKNOWN; only: those of that mode."""
         for part in self.parts.all_open():
-            self.answer(part, unknown(reason, detail))
+            if only in (None, part.mode):
+                self.answer(part, unknown(reason, detail))
 
     def _leaves_us(self, part: Part, now_us: int) -> int:
         """Return when a verdict that is claimed now leaves, durable or not."""

@@ -13,6 +13,7 @@ from edge.records import (
     Audit,
     AuditEvent,
     CameraStatus,
+    ChallengeMark,
     Outcome,
     PauseMark,
     RecipeMark,
@@ -42,6 +43,7 @@ class Now:
     alarms: tuple[Alarm, ...]
     recipe: RecipeMark | None
     paused: PauseMark | None
+    challenge: ChallengeMark | None
     inspector: int
     start_ms: dict[str, int]
     parts: Parts
@@ -124,10 +126,12 @@ class Reporter:
             alarms=now.alarms,
             recipe=now.recipe,
             paused=now.paused,
+            challenge=now.challenge,
             inspector=now.inspector,
             start_ms=now.start_ms,
             triggers=now.parts.triggers,
             counts={outcome.value: count for outcome, count in now.parts.counts.items()},
+            unknown={reason.value: count for reason, count in now.parts.unknown.items()},
             open=now.parts.open,
             cameras=tuple(now.cameras),
             sent_us=self._clock.now_us(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -20,6 +21,22 @@ from edge.station.views import Views
 SOFTWARE = "software"
 
 
+@dataclass(frozen=True)
+class Announced:
+    """
+    The next part that a camera sees by itself.
+
+    Attributes:
+        since_us: frames that were taken before are of others.
+        came: told the part and the journal's ticket of its trigger.
+    """
+
+    mode: Mode
+    part_id: str | None
+    since_us: int
+    came: Callable[[Part, int], None]
+
+
 class Triggers:
     """
     Args:
@@ -28,6 +45,8 @@ class Triggers:
     Attributes:
         fired: names of the cameras that take a picture when a request asks for it.
         intake: joins the frames of the others.
+        sees: there are others.
+        announced: what the next part of theirs is; None = a product.
     """
 
     def __init__(
@@ -48,6 +67,8 @@ class Triggers:
         seeing = [camera for camera in station.cameras if camera.trigger != SOFTWARE]
         self.fired = tuple(camera.name for camera in station.cameras if camera.trigger == SOFTWARE)
         self.intake = Intake(station.parts, seeing)
+        self.sees = bool(seeing)
+        self.announced: Announced | None = None
         self._sequences = {camera.name: FrameSequence(camera) for camera in seeing}
 
     # ---- by a request ----------------------------------------------------------------------------------------
@@ -74,7 +95,7 @@ class Triggers:
         for view in part.views.values():
             view.stage = "trigger"
         self.intake.accept(SOFTWARE, now_us)
-        closed = self._registrar.closed or unable
+        closed = self._registrar.closed_to(part.mode) or unable
         if overruns:
             self._overrun(part)
         elif closed is not None:
@@ -115,7 +136,7 @@ class Triggers:
             self._bounced(message)
             return 0
         overruns = self.intake.overruns(message.camera, message.t_us)
-        part = self._open(message)
+        part = self._open(message, message.t_us)
         self.intake.accept(message.camera, message.t_us)
         if not overruns:
             self._views.see(part, message)
@@ -137,24 +158,41 @@ class Triggers:
             return 0
         # Another camera may have shown its part long ago, if many are missing.
         shown = self.intake.find(msgspec.structs.replace(missing, t_us=since_us))
-        part = shown or self._open(missing)
+        part = shown or self._open(missing, since_us)
         if self._registrar.parts.find(part.number) is not None:
             self._views.note(part.views[message.camera], missing, inspector=0)
             self._views.settle(part)
         return 1
 
-    def _open(self, message: Captured) -> Part:
+    def _open(self, message: Captured, since_us: int) -> Part:
+        """Open a part that this frame shows; since_us: it did not pass before."""
         cameras = self.intake.cameras_of(message.camera)
         crowded = self.intake.crowded(message)
         window_us = self.intake.window_us(message.t_us)
-        part, _ = self._registrar.open(
-            message.camera, Mode.PRODUCTION, cameras, message.t_us, tag=message.tag, window_us=window_us
+        announced = self._announced(since_us)
+        part, ticket = self._registrar.open(
+            message.camera,
+            Mode.PRODUCTION if announced is None else announced.mode,
+            cameras,
+            message.t_us,
+            tag=message.tag,
+            part_id=None if announced is None else announced.part_id,
+            window_us=window_us,
         )
+        if announced is not None:
+            announced.came(part, ticket)
         for near in (*crowded, *([part] if crowded else [])):
             window_ms = self._settings.window_ms
             near.doubt = f"parts follow each other within window_ms = {window_ms}: whose view is whose is not known"
         self.intake.opened(message, part)
         return part
+
+    def _announced(self, since_us: int) -> Announced | None:
+        """Return what was announced if this is that part; it is none any more then."""
+        if self.announced is None or since_us < self.announced.since_us:
+            return None
+        announced, self.announced = self.announced, None
+        return announced
 
     def _bounced(self, message: Captured) -> None:
         self._registrar.count("bounced", Mode.PRODUCTION)

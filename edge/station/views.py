@@ -46,8 +46,9 @@ class Views:
             self.discard(message)
             return
         self.note(view, message, self._registrar.inspector)
-        if view.reason is None and self._registrar.closed is not None:
-            self._registrar.answer(part, unknown(*self._registrar.closed))
+        closed = self._registrar.closed_to(part.mode)
+        if view.reason is None and closed is not None:
+            self._registrar.answer(part, unknown(*closed))
             return
         if view.reason is None:
             self._inspect(part, view)

@@ -11,6 +11,7 @@ import pytest
 from edge.records import (
     ALARMS,
     AUDIT_EVENTS,
+    CHALLENGE_STATES,
     REASONS,
     STAGES,
     STATES,
@@ -18,6 +19,7 @@ from edge.records import (
     Audit,
     AuditEvent,
     CameraStatus,
+    ChallengeMark,
     Defect,
     MaskHeader,
     MaskReference,
@@ -43,6 +45,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "## 4. Status": Status,
     "### 4.1 CameraStatus": CameraStatus,
     "### 4.2 PauseMark": PauseMark,
+    "### 4.3 ChallengeMark": ChallengeMark,
     "## 5. Audit": Audit,
     "## 6. Masks": MaskHeader,
     "## 7. Pictures": PictureHeader,
@@ -186,10 +189,19 @@ STATUS = Status(
     alarms=(Alarm.JOURNAL_FAILING,),
     recipe=RecipeMark(name="strict", hash="5f" * 32, author="quality", since_utc_us=1767222000000000),
     paused=None,
+    challenge=ChallengeMark(
+        state="passed",
+        last_by="M. Muster",
+        last_utc_us=1767222060000000,
+        due_utc_us=1767250800000000,
+        closes_utc_us=1767252600000000,
+        why="a shift has begun since the last one was passed",
+    ),
     inspector=1,
     start_ms={"load": 20, "compile": 900, "parity": 400, "warm-up": 80},
     triggers=4,
     counts={"PASS": 1, "UNKNOWN": 1, "REJECT": 1},
+    unknown={"late": 1},
     open=1,
     cameras=(CameraStatus(name="top", state="open", detail="1600x256 mono8", last_frame=3, numbered=True),),
     sent_us=7201000000,
@@ -280,6 +292,7 @@ def test_lists_of_words_are_the_code_s() -> None:
     assert pairs_below(shown, "| reason |") == {reason.value: text for reason, text in REASONS.items()}
     assert pairs_below(shown, "| stage |") == STAGES
     assert pairs_below(DOCUMENT, "| state |") == STATES
+    assert pairs_below(DOCUMENT, "| challenge |") == CHALLENGE_STATES
     assert pairs_below(DOCUMENT, "| alarm |") == {alarm.value: text for alarm, text in ALARMS.items()}
     assert pairs_below(DOCUMENT, "| event |") == {event.value: text for event, text in AUDIT_EVENTS.items()}
     assert f"`Mode` is {listed(mode.value for mode in Mode)}" in shown

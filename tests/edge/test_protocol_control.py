@@ -8,8 +8,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from edge.records import LedgerRow, Mode
+from edge.records import LedgerRow, Mode, Outcome
 from edge.requests import (
+    EXPECT_MODES,
     LEASE_S,
     LONGEST_PAGE,
     REFUSALS,
@@ -22,9 +23,13 @@ from edge.requests import (
     AnyRequest,
     Attach,
     Attached,
+    Challenge,
+    Challenged,
     Detach,
     Done,
+    Expect,
     Independent,
+    Judged,
     Ledger,
     LedgerAnswer,
     Missing,
@@ -34,10 +39,11 @@ from edge.requests import (
     Replay,
     Replayed,
     Request,
+    Shown,
     Trigger,
     Triggered,
 )
-from edge.station import anteroom, cameras, control
+from edge.station import anteroom, cameras, control, masters
 from edge.station.consumers import MOST_CONSUMERS
 from edge.subscription import lease, stream
 from edge.wire import (
@@ -55,7 +61,7 @@ from tests.support.records import verdict
 
 SECTION = DOCUMENT.split("## 10. Control\n")[1].split("\n## ")[0]
 EPOCH = 244837814094590
-IDS = [f"5d41402abc4b2a76b9719d911017c5{n:02x}" for n in range(7)]
+IDS = [f"5d41402abc4b2a76b9719d911017c5{n:02x}" for n in range(9)]
 SESSION = "7d793037a0760186574b0282f2f435e7"
 
 TRIGGER = Trigger(version=1, id=IDS[0], part_id="A-0017", tag=None, counter=17, mode=Mode.PRODUCTION, cameras=None)
@@ -86,6 +92,17 @@ ROW = LedgerRow(
     refused=0,
 )
 
+GOOD = Judged(
+    name="good-1",
+    part=4,
+    expected=Outcome.PASS,
+    defect=None,
+    outcome=Outcome.PASS,
+    reason=None,
+    found=(),
+    right=True,
+)
+
 EXAMPLES: dict[str, tuple[AnyRequest, AnyAnswer, list[bytes]]] = {
     "a part is triggered": (TRIGGER, TRIGGERED, []),
     "another part under the same id": (
@@ -96,6 +113,33 @@ EXAMPLES: dict[str, tuple[AnyRequest, AnyAnswer, list[bytes]]] = {
             now_us=7200000900,
             code=Refusal.ID_USED,
             text=f"id = {IDS[0]}: another request came under it before; give each request an id of its own",
+        ),
+        [],
+    ),
+    "a master is expected": (
+        Expect(version=1, id=IDS[7], part_id="pit-2mm@20261122T060312Z", mode=Mode.CHALLENGE, seconds=60.0),
+        msgspec.structs.replace(TRIGGERED, id=IDS[7], part=5),
+        [],
+    ),
+    "a challenge is given": (
+        Challenge(
+            version=1,
+            id=IDS[8],
+            by="M. Muster",
+            parts=(Shown(name="good-1", part=4), Shown(name="pit-2mm", part=5)),
+        ),
+        Challenged(
+            version=1,
+            id=IDS[8],
+            now_us=7200000900,
+            passed=False,
+            parts=(
+                GOOD,
+                msgspec.structs.replace(
+                    GOOD, name="pit-2mm", part=5, expected=Outcome.REJECT, defect="pits", right=False
+                ),
+            ),
+            text="challenge by M. Muster failed: pit-2mm PASS, expected REJECT for pits; 2 masters",
         ),
         [],
     ),
@@ -180,7 +224,7 @@ def test_tables_are_the_answers(record: type[Answer]) -> None:
     assert described(f"#### answer `{tag(record)}`") == own_fields(record, Answer)
 
 
-@pytest.mark.parametrize("record", [Missing, Independent, LedgerRow])
+@pytest.mark.parametrize("record", [Shown, Judged, Missing, Independent, LedgerRow])
 def test_tables_are_the_records_inside(record: type[msgspec.Struct]) -> None:
     """So do the fields of what is inside of answers."""
     assert described(f"#### {record.__name__}") == list(fields_from_record(record))
@@ -244,6 +288,9 @@ def test_limits_are_the_code_s() -> None:
         f"at most {MOST_CONSUMERS} names",
         f"1..{LONGEST_PAGE}",
         listed(mode.value for mode in TRIGGER_MODES),
+        " or ".join(f"`{mode.value}`" for mode in EXPECT_MODES),
+        f"triggered in the last {masters.FRESH_US // 60_000_000} minutes",
+        f"and `{masters.SEPARATOR}`",
     ):
         assert said in text, said
 

@@ -300,8 +300,8 @@ MUTATIONS = (
         "a frame that is missed is a part of its own beside the one it belongs to",
         triggers,
         "Triggers._miss",
-        "    part = shown or self._open(missing)",
-        "    part = self._open(missing)",
+        "    part = shown or self._open(missing, since_us)",
+        "    part = self._open(missing, since_us)",
         ("one_part_for_each_number",),
     ),
     Mutation(
@@ -315,9 +315,9 @@ MUTATIONS = (
     Mutation(
         "a name is used twice",
         firing,
-        "Firing._refusal_of",
-        "    if request.part_id is not None and request.part_id in self._names:",
-        "    if False:",
+        "Firing.fault_of_name",
+        "    if number is None:",
+        "    if True:",
         ("what_was_acknowledged_is_kept",),
     ),
 )

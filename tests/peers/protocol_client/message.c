@@ -12,7 +12,8 @@ static const char *const VERDICT[] = {
     "journaled", "replayed", "complete", NULL};
 static const char *const STATUS[] = {
     "schema", "version", "station", "epoch", "seq", "journaled_seq", "state", "ready", "detail", "alarms", "recipe",
-    "paused", "inspector", "start_ms", "triggers", "counts", "open", "cameras", "sent_us", "utc_us", NULL};
+    "paused", "challenge", "inspector", "start_ms", "triggers", "counts", "unknown", "open", "cameras", "sent_us",
+    "utc_us", NULL};
 static const char *const REASON[] = {
     "late", "missed", "overrun", "overload", "camera", "geometry", "engine", "recipe", "drift", "selftest", "paused",
     "restart", "stopped", NULL};
