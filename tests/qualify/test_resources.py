@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.qualify.resources import resources_of, slope_per_h
+from tests.qualify.resources import cpu_s_of, pss_mb_of, resources_of, slope_per_h
 
 
 def test_descriptors_are_counted(tmp_path: Path) -> None:
@@ -19,6 +20,19 @@ def test_descriptors_are_counted(tmp_path: Path) -> None:
     assert during.descriptors == before.descriptors + 1
     assert during.rss_mb > 1
     assert during.threads >= 1
+
+
+def test_time_on_a_processor_is_counted() -> None:
+    """What a process does is in it, what it waits for is not."""
+    before_s, began_s = cpu_s_of(os.getpid()), time.thread_time()
+    while time.thread_time() < began_s + 0.05:
+        pass
+    assert cpu_s_of(os.getpid()) - before_s >= 0.04
+
+
+def test_shared_memory_is_counted_by_its_share() -> None:
+    """It is some of what is resident, and no more."""
+    assert 1 < pss_mb_of(os.getpid()) <= 1.05 * resources_of(os.getpid()).rss_mb
 
 
 def test_a_slope_is_per_hour() -> None:
