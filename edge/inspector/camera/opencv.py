@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -12,20 +11,23 @@ from numpy.typing import NDArray
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
+from edge.inspector.camera.latest import LatestReader, Taken
 from edge.inspector.camera.replay import converted, end_of_video
+from edge.inspector.camera.video import described, opened, shown
 from edge.records import Reason
 from edge.settings import OpenCVSource
 from engines.contract import PixelFormat
 
-# Rates, exposure and gain are rounded by the drivers; a size is what it is.
-_TOLERANCE = 0.02
-_EXACT = {"width", "height"}
+# So long a handle that is closed may take to let go, before it is left alone with that.
+_GRACE_S = 0.5
 
 
 class OpenCVCamera:
     """
-    A live source, or a video file. Frames carry no number of the camera's own: we count, and a lost frame shows only in
-    the times.
+    A live source, of which the latest picture counts, or a video file, which is read picture by picture.
+
+    Frames carry no number of the camera's own: we count what reaches us, and give each a part, also what a slow station
+    lets pass. What the camera or the network loses shows only in the times.
 
     Args:
         size: (height, width) of the canvas [px]. Each picture must have it: a camera that comes back in another mode
@@ -36,76 +38,92 @@ class OpenCVCamera:
         self, source: OpenCVSource, format_: PixelFormat, size: tuple[int, int], *, convert: bool = False
     ) -> None:
         self._source = source
+        self._shown = shown(source)
         self._format = format_
         self._size = size
         self._convert = convert
-        self._capture: cv2.VideoCapture | None = None
-        self._last: NDArray[Any] | None = None
+        self._file: cv2.VideoCapture | None = None
+        self._reader: LatestReader | None = None
+        self._left: LatestReader | None = None
         self._next = 1
 
     def open(self, resume_from: int) -> Actual:
         self._next = max(resume_from, 1)
-        self._last = None
-        self._capture = capture = _opened(self._source)
-        try:
-            _apply(capture, self._source)
-        except CameraError:
-            self.close()
-            raise
-        if self._source.is_file:
-            for _ in range(self._next - 1):
-                capture.grab()
-        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        mode = f"{width:.0f}x{height:.0f}, {capture.get(cv2.CAP_PROP_FPS):g} Hz"
+        description = self._open_file() if self._source.is_file else self._open_live()
         return Actual(
             numbered=False,
             triggerable=self._source.is_file,
             counts=False,
             format=self._format,
-            description=f"{self._source.device} by {capture.getBackendName()}, {mode}",
+            description=description,
         )
 
     def read(self) -> Frame | Unusable:
-        if self._capture is None:
-            raise CameraError(f"camera {self._source.device}: read before open")
-        good, image = self._capture.read()
-        now_us = SYSTEM_CLOCK.now_us()
-        if not good and self._source.is_file:
-            raise end_of_video(self._source.device, self._capture, self._next - 1)
-        # After one failed read the handle is dead for good although isOpened() stays true: only a new one helps.
-        if not good or image is None:
-            raise CameraError(
-                f"camera {self._source.device}: no frame (unplugged, timed out or ended); will be reopened"
-            )
+        taken = self._taken()
         number = self._next
         self._next += 1
-        # No cast: 16 bits would wrap to 8 and pass for a picture.
-        picture: NDArray[Any] = np.asarray(image)
-        repeated = self._repeats(picture)
-        if self._convert:
-            picture = converted(picture, self._format)
+        if taken.picture is None:
+            reason = taken.reason or Reason.CAMERA
+            return Unusable(number, taken.came_us, str(number), reason, f"camera {self._shown}: {taken.detail}")
+        picture = converted(taken.picture, self._format) if self._convert else taken.picture
         fault = fault_of_format(picture, self._format) or self._fault_of_size(picture)
-        if repeated:
-            fault = "the very picture of the frame before: a corrupt or frozen camera"
         if fault is not None:
-            reason = Reason.CAMERA if repeated else Reason.GEOMETRY
-            return Unusable(number, now_us, str(number), reason, f"camera {self._source.device}: {fault}")
-        return Frame(picture, number, now_us, str(number))
+            fault = f"camera {self._shown}: {fault}"
+            return Unusable(number, taken.came_us, str(number), Reason.GEOMETRY, fault, picture=picture)
+        return Frame(picture, number, taken.came_us, str(number))
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._file is not None:
+            self._file.release()
+            self._file = None
+        if self._reader is not None:
+            self._reader.leave()
+            # A handle that hangs is released by its own thread when it can be: nobody waits for it here.
+            self._reader.join(_GRACE_S)
+            self._left, self._reader = self._reader, None
 
-    def _repeats(self, picture: NDArray[Any]) -> bool:
-        """
-        Say whether a live source gives the last picture once more, and keep this one for the next question.
+    # ---- a file ----------------------------------------------------------------------------------------------
 
-        OpenCV's V4L2 ignores that a motion JPEG does not decode, and hands out what the buffer still holds; a live
-        sensor's noise never repeats bit by bit.
-        """
-        last, self._last = self._last, picture
-        return not self._source.is_file and last is not None and np.array_equal(picture, last)
+    def _open_file(self) -> str:
+        self._file = file = opened(self._source)
+        for _ in range(self._next - 1):
+            file.grab()
+        return described(file, self._source)
+
+    def _taken(self) -> Taken:
+        if self._reader is not None:
+            return self._reader.take()
+        if self._file is None:
+            raise CameraError(f"camera {self._shown}: read before open")
+        good, image = self._file.read()
+        if not good or image is None:
+            raise end_of_video(self._source.device, self._file, self._next - 1)
+        # No cast: 16 bits would wrap to 8 and pass for a picture.
+        picture: NDArray[Any] = np.asarray(image)
+        return Taken(picture, SYSTEM_CLOCK.now_us())
+
+    # ---- a live source ---------------------------------------------------------------------------------------
+
+    def _open_live(self) -> str:
+        self._require_released()
+        self._reader = reader = LatestReader(self._source)
+        reader.start()
+        try:
+            return reader.wait_until_fresh()
+        except CameraError:
+            self.close()
+            raise
+
+    def _require_released(self) -> None:
+        """Two handles of one camera get in each other's way: many a camera serves one client alone."""
+        if self._left is None:
+            return
+        self._left.join(self._source.open_timeout_ms / 1000)
+        if self._left.is_alive():
+            raise CameraError(
+                f"camera {self._shown}: the handle that was closed still hangs in its driver; replug it if that lasts"
+            )
+        self._left = None
 
     def _fault_of_size(self, picture: NDArray[Any]) -> str | None:
         if picture.shape[:2] == self._size:
@@ -115,43 +133,3 @@ class OpenCVCamera:
             f"picture of {width}x{height} px, the canvas is {canvas_width}x{canvas_height}; "
             "set height and width of the camera to the mode it runs in"
         )
-
-
-def _opened(source: OpenCVSource) -> cv2.VideoCapture:
-    if isinstance(source.device, str) and "://" in source.device:
-        # As constructor parameters: set() comes too late. More decoder threads cost a frame period of delay each.
-        parameters = [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, source.open_timeout_ms,
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC, source.read_timeout_ms,
-            cv2.CAP_PROP_N_THREADS, 1,
-        ]  # fmt: skip
-        capture = cv2.VideoCapture(source.device, cv2.CAP_FFMPEG, parameters)
-    else:
-        capture = cv2.VideoCapture(source.device)
-    if not capture.isOpened():
-        capture.release()
-        raise CameraError(f"camera {source.device}: does not open; check the cable, the address, and who else uses it")
-    return capture
-
-
-def _apply(capture: cv2.VideoCapture, source: OpenCVSource) -> None:
-    """
-    Ask for every setting, then believe what is read back: with some drivers set() says true and changes nothing, and
-    V4L2 applies a size only after width and height were both set.
-    """
-    settings = {
-        "width": (cv2.CAP_PROP_FRAME_WIDTH, source.width),
-        "height": (cv2.CAP_PROP_FRAME_HEIGHT, source.height),
-        "rate_hz": (cv2.CAP_PROP_FPS, source.rate_hz),
-        "exposure": (cv2.CAP_PROP_EXPOSURE, source.exposure),
-        "gain": (cv2.CAP_PROP_GAIN, source.gain),
-    }
-    asked = {name: (property_, value) for name, (property_, value) in settings.items() if value is not None}
-    for property_, value in asked.values():
-        capture.set(property_, value)
-    for name, (property_, value) in asked.items():
-        actual = capture.get(property_)
-        if not math.isclose(actual, value, rel_tol=0.0 if name in _EXACT else _TOLERANCE):
-            raise CameraError(
-                f"camera {source.device}: {name} requested {value:g}, actual {actual:g}; choose a mode it has"
-            )

@@ -13,22 +13,24 @@ import time
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 
 import numpy as np  # noqa: E402 - the versions come first
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 from scene import picture_at, plate  # noqa: E402 - beside this file, which is started by its path
 
 
 class Camera(GstRtspServer.RTSPMediaFactory):
     """One sensor, whoever looks: all clients see the same pictures."""
 
-    def __init__(self, width: int, height: int, rate: int, bitrate: int) -> None:
+    def __init__(self, width: int, height: int, rate: int, bitrate: int, transports: object) -> None:
         super().__init__()
         self.set_shared(True)
         self._background = plate(height, width)
         self._chroma = np.full(height * width // 2, 128, np.uint8).tobytes()
         self._period_ms = 1000 / rate
+        self._transports = transports
         self._running: set[object] = set()
         # One picture waits for the encoder at most: what is sent is never older than that.
         self._pipeline = (
@@ -42,6 +44,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         return Gst.parse_launch(self._pipeline)
 
     def do_configure(self, media: object) -> None:
+        media.set_protocols(self._transports)
         sensor = media.get_element().get_child_by_name("sensor")
         media.connect("unprepared", lambda _: self._running.discard(sensor))
         self._running.add(sensor)
@@ -73,12 +76,14 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--rate", type=int, default=30)
     parser.add_argument("--bitrate", type=int, default=4000, help="kbit/s")
+    parser.add_argument("--udp", action="store_true", help="refuse RTSP over TCP")
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer.new()
     server.set_address("127.0.0.1")
     server.set_service(options.port)
-    camera = Camera(options.width, options.height, options.rate, options.bitrate)
+    transports = GstRtsp.RTSPLowerTrans.UDP if options.udp else GstRtsp.RTSPLowerTrans.TCP
+    camera = Camera(options.width, options.height, options.rate, options.bitrate, transports)
     server.get_mount_points().add_factory("/cam", camera)
     if server.attach(None) == 0:
         sys.exit(f"port {options.port} cannot be listened on")

@@ -1,0 +1,174 @@
+"""OpenCV's handle of a device, a stream or a file: opened with every setting read back, or why it is not."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import math
+import os
+import re
+import socket
+import struct
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+
+from edge.errors import CameraError
+from edge.settings import OpenCVSource
+
+# Rates, exposure and gain are rounded by the drivers; a size is what it is.
+_TOLERANCE = 0.02
+_EXACT = {"width", "height"}
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_PROBE_S = 0.5
+# linux/videodev2.h: struct v4l2_capability and v4l2_requestbuffers.
+_QUERYCAP, _CAPABILITY_BYTES, _DEVICE_CAPS_AT, _VIDEO_CAPTURE = 0x80685600, 104, 88, 0x00000001
+_REQBUFS, _ONE_MAPPED_BUFFER = 0xC0145608, struct.pack("5I", 1, 1, 1, 0, 0)
+# What UDP loses is painted over from the picture before, and handed out as good. There is no parameter for it, and the
+# variable holds for the whole process: so it is the same for all cameras, from the start. Another value is kept.
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+
+
+def shown(source: OpenCVSource) -> str:
+    """Return the device as messages may show it: without user name and password."""
+    return re.sub(r"//[^/]*@", "//***@", str(source.device))
+
+
+def opened(source: OpenCVSource) -> cv2.VideoCapture:
+    """
+    Return an open handle to which all settings were applied.
+
+    Raises:
+        CameraError: it does not open, or a setting reads back differently; says requested and actual.
+    """
+    began_s = time.monotonic()
+    capture = _opened(source)
+    try:
+        if not capture.isOpened():
+            raise CameraError(f"camera {shown(source)}: does not open: {_why_not(source, time.monotonic() - began_s)}")
+        _apply(capture, source)
+    except CameraError:
+        capture.release()
+        raise
+    return capture
+
+
+def described(capture: cv2.VideoCapture, source: OpenCVSource, rate_hz: float | None = None) -> str:
+    """Return one line for people; rate_hz: as measured, since FFmpeg says 25 of every motion JPEG [1/s]."""
+    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    rate = f"{capture.get(cv2.CAP_PROP_FPS):g} Hz" if rate_hz is None else f"{rate_hz:.3g} Hz"
+    return f"{shown(source)} by {capture.getBackendName()}, {width:.0f}x{height:.0f}, {rate}"
+
+
+def _opened(source: OpenCVSource) -> cv2.VideoCapture:
+    if not _is_url(source):
+        return cv2.VideoCapture(source.device)
+    # As constructor parameters: set() comes too late. More decoder threads cost a frame period of delay each.
+    parameters = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, source.open_timeout_ms,
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC, source.read_timeout_ms,
+        cv2.CAP_PROP_N_THREADS, 1,
+    ]  # fmt: skip
+    return cv2.VideoCapture(str(source.device), cv2.CAP_FFMPEG, parameters)
+
+
+# ---- settings --------------------------------------------------------------------------------------------------
+
+
+def _apply(capture: cv2.VideoCapture, source: OpenCVSource) -> None:
+    """
+    Ask for every setting, then believe what is read back: with some drivers set() says true and changes nothing, and
+    V4L2 applies a size only after width and height were both set.
+    """
+    fourcc = None if source.pixel_format is None else cv2.VideoWriter.fourcc(*source.pixel_format)
+    settings = {
+        # The format first: it says which sizes and rates there are.
+        "pixel_format": (cv2.CAP_PROP_FOURCC, fourcc),
+        "width": (cv2.CAP_PROP_FRAME_WIDTH, source.width),
+        "height": (cv2.CAP_PROP_FRAME_HEIGHT, source.height),
+        # Nobody can ask a network camera for it.
+        "rate_hz": (cv2.CAP_PROP_FPS, None if _is_url(source) else source.rate_hz),
+        "exposure": (cv2.CAP_PROP_EXPOSURE, source.exposure),
+        "gain": (cv2.CAP_PROP_GAIN, source.gain),
+    }
+    asked = {name: (property_, value) for name, (property_, value) in settings.items() if value is not None}
+    for property_, value in asked.values():
+        capture.set(property_, value)
+    for name, (property_, value) in asked.items():
+        actual = capture.get(property_)
+        exact = name in _EXACT or name == "pixel_format"
+        if not math.isclose(actual, value, rel_tol=0.0 if exact else _TOLERANCE):
+            of = _text_from_fourcc if name == "pixel_format" else "{:g}".format
+            raise CameraError(
+                f"camera {shown(source)}: {name} requested {of(value)}, actual {of(actual)}; choose a mode it has"
+            )
+
+
+def _text_from_fourcc(code: float) -> str:
+    letters = struct.pack("<I", round(code) & 0xFFFFFFFF).decode("ascii", "replace")
+    return letters if letters.isprintable() else "none"
+
+
+# ---- why it does not open: OpenCV does not say -----------------------------------------------------------------
+
+
+def _why_not(source: OpenCVSource, took_s: float) -> str:
+    if _is_url(source):
+        return _why_no_stream(source, took_s)
+    node = Path(f"/dev/video{source.device}" if isinstance(source.device, int) else source.device)
+    try:
+        descriptor = os.open(node, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        return _why_no_node(node, error)
+    try:
+        return _why_no_capture(node, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _why_no_node(node: Path, error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to read and write {node}: make this user a member of the group that owns it, most often video"
+    if error.errno == errno.EBUSY:
+        return _busy(node)
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        present = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"
+        return f"there is no {node}; devices present: {present}; check the cable, or name another device"
+    return f"{node}: {error.strerror}; check the device"
+
+
+def _why_no_capture(node: Path, descriptor: int) -> str:
+    try:
+        capability = fcntl.ioctl(descriptor, _QUERYCAP, bytes(_CAPABILITY_BYTES))
+    except OSError:
+        return f"{node} is no camera and no video file; name another device"
+    (capabilities,) = struct.unpack_from("<I", capability, _DEVICE_CAPS_AT)
+    if not capabilities & _VIDEO_CAPTURE:
+        return f"{node} gives no pictures: many cameras have a second node for data about them; name the other one"
+    try:
+        fcntl.ioctl(descriptor, _REQBUFS, _ONE_MAPPED_BUFFER)
+    except OSError as error:
+        return _busy(node) if error.errno == errno.EBUSY else f"{node}: {error.strerror}; check the device"
+    return f"{node} is there and free, but OpenCV cannot stream from it; try another pixel_format"
+
+
+def _busy(node: Path) -> str:
+    return f"{node} is in use by another program, or it hangs: fuser -v {node} tells; end that program, or replug it"
+
+
+def _why_no_stream(source: OpenCVSource, took_s: float) -> str:
+    if took_s >= 0.9 * source.open_timeout_ms / 1000:
+        return f"no answer within open_timeout_ms = {source.open_timeout_ms}: it hangs, or the network loses it"
+    try:
+        parts = urlsplit(str(source.device))
+        address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80))
+        with socket.create_connection(address, timeout=_PROBE_S):
+            return "it answers but gives no stream (RTSP: over TCP); check path, user name, password, and who else uses it"
+    except (OSError, ValueError) as error:
+        return f"{str(error).strip() or 'no connection'}; check cable, address and port"
+
+
+def _is_url(source: OpenCVSource) -> bool:
+    return isinstance(source.device, str) and "://" in source.device
