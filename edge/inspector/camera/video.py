@@ -165,7 +165,7 @@ def _why_no_stream(source: OpenCVSource, took_s: float) -> str:
         parts = urlsplit(str(source.device))
         address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80))
         with socket.create_connection(address, timeout=_PROBE_S):
-            return "it answers but gives no stream (RTSP: over TCP); check path, user name, password, and who else uses it"
+            return "it answers but gives no stream (RTSP: over TCP); check path, user, password, and who else uses it"
     except (OSError, ValueError) as error:
         return f"{str(error).strip() or 'no connection'}; check cable, address and port"
 
