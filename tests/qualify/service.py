@@ -89,6 +89,7 @@ def _left_alone(settings: Mapping[str, Any], scale: float) -> dict[str, Any]:
         parts = max(50, round(_PARTS * scale))
         with Driver(station.results, station.control) as driver:
             seen = driver.run(_RATE_HZ, parts / _RATE_HZ)
+        time.sleep(_SETTLING_S)  # Until the driver's connections are gone.
         after = {name: _held(pid) for name, pid in pids.items()}
     return {
         "of a core": share,
