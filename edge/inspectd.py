@@ -9,6 +9,7 @@ from importlib import import_module
 DAEMON = "edge.station.daemon"
 COMMANDS: Mapping[str, str] = {
     "calibrate": "edge.calibrate.main",
+    "camera": "edge.cameras.main",
     "ctl": "edge.ctl",
     "install": "edge.service.install",
 }

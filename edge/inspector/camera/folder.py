@@ -125,7 +125,7 @@ class FolderCamera:
         self._spool = spool = Spool(self._source, now_us)
         with _told(self._source.path):
             if self._source.existing == "inspect":
-                return f"{spool.look(now_us)} pictures that lie there are inspected"
+                return f"{spool.look(now_us)} pictures lie there already"
             if self._source.afterwards == "keep":
                 ignored = spool.take_all()
                 spool.look(now_us)

@@ -1,0 +1,157 @@
+"""A camera that is open to be looked at: its pictures, what is measured of them, and what would make them UNKNOWN."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from edge.cameras.subject import Subject, in_use_or_dead
+from edge.errors import CameraError, EdgeError, SourceEnded
+from edge.inspector.camera import Actual, Camera, Frame, Unusable, make_camera
+from edge.inspector.drift import DriftGuard, Measures, measures_from_picture
+from edge.records import Reason
+from edge.settings import CameraSettings, GenicamSource
+from engines.contract import CHANNELS, PixelFormat
+
+_SATURATED = 255
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    One part that the camera gave.
+
+    Attributes:
+        picture: (h, w) or (h, w, 3) uint8, a copy; None = there is none.
+        captured_us: when it was there, monotonic.
+        source: of the frame, for people.
+        fault: why the station would answer UNKNOWN, empty when it would inspect it.
+        measures: of the picture, as the drift guard takes them.
+        saturated: share of pixels of which a channel is at 255, 0..1.
+    """
+
+    picture: NDArray[np.uint8] | None
+    captured_us: int
+    source: str
+    fault: str
+    measures: Measures | None
+    saturated: float
+
+
+class Session:
+    """
+    Opens a camera as the station would.
+
+    Attributes:
+        actual: what it really does.
+        opened_s: how long that took.
+        format: what pictures are taken for.
+
+    Raises:
+        CameraError: it does not open; says whether a running station may have it.
+    """
+
+    def __init__(self, subject: Subject, patience_s: float) -> None:
+        self._subject = subject
+        self._patience_s = patience_s
+        self._guard = DriftGuard(subject.settings.drift)
+        self.format: PixelFormat = subject.format or "mono8"
+        began_s = time.monotonic()
+        self._camera, self.actual = self._opened()
+        self.opened_s = time.monotonic() - began_s
+
+    def looks(self) -> Iterator[Look]:
+        """
+        Yield what comes, until the source ends.
+
+        Raises:
+            CameraError: it fails, or gives nothing for as long as it may.
+        """
+        silent_since_s = time.monotonic()
+        while time.monotonic() - silent_since_s < self._patience_s:
+            try:
+                taken = self._camera.read()
+            except SourceEnded:
+                return
+            if taken is not None:
+                yield self._look(taken)
+                silent_since_s = time.monotonic()
+        name = self._subject.settings.name
+        raise CameraError(
+            f"camera '{name}': no picture within {self._patience_s:g} s; does the line stand, or is its trigger "
+            f"missing? {self.actual.description}"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._camera.close()
+
+    def _opened(self) -> tuple[Camera, Actual]:
+        try:
+            try:
+                return self._open(self.format)
+            except CameraError:
+                # A GenICam camera says at once that it gives the other format; nobody had said which.
+                if self._subject.format is not None or not isinstance(self._subject.settings.source, GenicamSource):
+                    raise
+                self.format = "bgr8"
+                return self._open(self.format)
+        except CameraError as error:
+            raise in_use_or_dead(error, self._subject.station) from error
+
+    def _open(self, format_: PixelFormat) -> tuple[Camera, Actual]:
+        camera = make_camera(self._subject.settings, format_)
+        try:
+            return camera, camera.open(1)
+        except EdgeError:
+            camera.close()
+            raise
+
+    def _look(self, taken: Frame | Unusable) -> Look:
+        if isinstance(taken, Frame):
+            return self._seen(np.array(taken.image), taken.captured_us, taken.source, "")
+        fault = f"UNKNOWN({taken.reason.value}): {taken.detail}"
+        if taken.picture is None or taken.picture.dtype != np.uint8:
+            return Look(None, taken.captured_us, taken.source, fault, None, 0.0)
+        # Nobody has said what size and format are right: then each is.
+        right = taken.reason is Reason.GEOMETRY and self._is_as_expected(taken.picture)
+        return self._seen(np.array(taken.picture), taken.captured_us, taken.source, "" if right else fault)
+
+    def _is_as_expected(self, picture: NDArray[Any]) -> bool:
+        if self._subject.station is None:
+            return True
+        settings = self._subject.settings
+        known_size = picture.shape[:2] == (settings.height, settings.width) or not settings.source.live
+        channels = 1 if picture.ndim == 2 else picture.shape[2]
+        return self._subject.format is None and known_size and channels in CHANNELS.values()
+
+    def _seen(self, picture: NDArray[np.uint8], captured_us: int, source: str, fault: str) -> Look:
+        planes = picture[:, :, np.newaxis] if picture.ndim == 2 else picture
+        measures = measures_from_picture(planes)
+        if not fault:
+            fault = self._fault_of_canvas(planes) or self._fault_of_drift(measures)
+        saturated = float((planes.max(axis=2) == _SATURATED).mean())
+        return Look(picture, captured_us, source, fault, measures, saturated)
+
+    def _fault_of_canvas(self, picture: NDArray[np.uint8]) -> str:
+        settings: CameraSettings = self._subject.settings
+        height, width = picture.shape[:2]
+        if self._subject.station is None or (height <= settings.height and width <= settings.width):
+            return ""
+        canvas = f"{settings.width}x{settings.height}"
+        return f"UNKNOWN(geometry): picture of {width}x{height} px, the canvas is {canvas}; set height and width"
+
+    def _fault_of_drift(self, measures: Measures) -> str:
+        fault = self._guard.fault_of_picture(measures)
+        return "" if fault is None else f"UNKNOWN(drift): {fault}"

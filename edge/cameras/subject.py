@@ -1,0 +1,196 @@
+"""Which camera is meant: one of a station's file, or a bare device; opened as the station would, and left as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import CliPositionalArg
+from typing_extensions import Self
+
+from edge.control import Requester, new_id
+from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError, WireError
+from edge.records import VERSION, Status
+from edge.requests import AskStatus, StatusAnswer
+from edge.settings import CameraSettings, FolderSource, GenicamSource, Station, read_station
+from edge.trust import read_bundle_of
+from engines.contract import PixelFormat
+
+_ASK_S = 0.2
+_REGION = "region [px]"
+_FORMAT = "pixel_format"
+
+
+class Looking(BaseModel):
+    """Flags of every command that looks at one camera."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: CliPositionalArg[str | None] = Field(None, description="camera of the station; needed where it has several")
+    config: Path | None = Field(None, description="the station's TOML file")
+    device: str | None = Field(
+        None,
+        description="instead of a station's camera: /dev/video0, 0, rtsp://..., http://..., a video file, a folder of "
+        "pictures, or a GenICam id of camera list",
+    )
+    width: int | None = Field(None, ge=16, le=16384, description="ask --device for it [px]; none = as it is")
+    height: int | None = Field(None, ge=16, le=16384, description="ask --device for it [px]; none = as it is")
+    rate_hz: float | None = Field(None, gt=0, le=1000, description="ask --device for it; none = as it is")
+    patience_s: float = Field(10.0, gt=0, le=3600, description="a camera that gives no picture for so long has failed")
+    as_json: bool = Field(False, alias="json", description="print JSON")
+
+    @model_validator(mode="after")
+    def _one_camera(self) -> Self:
+        if (self.config is None) == (self.device is None):
+            raise ValueError("expected one of --config FILE (and the camera's NAME) and --device DEVICE")
+        if self.device is None and (self.width, self.height, self.rate_hz) != (None, None, None):
+            raise ValueError("expected --width, --height and --rate-hz with --device alone: a station's file has them")
+        if self.device is not None and self.name is not None:
+            raise ValueError("expected NAME with --config alone")
+        return self
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    The camera that is looked at.
+
+    Attributes:
+        where: its settings come from, for people.
+        station: None = a bare device, of which any size and format is right.
+        format: what the station's bundle takes; None = nobody knows yet.
+    """
+
+    settings: CameraSettings
+    where: str
+    station: Station | None
+    format: PixelFormat | None
+
+
+def subject_of(flags: Looking) -> Subject:
+    """
+    Return the camera that the flags mean; nothing is opened, but that a GenICam device is asked for its region.
+
+    Raises:
+        ConfigurationError: no such camera in the file, or what is asked of the device cannot be.
+    """
+    if flags.config is None:
+        settings = _bare(flags)
+        return Subject(settings, "--device", None, _format_of_device(settings))
+    station = read_station(flags.config)
+    settings = _named(station, flags.name, flags.config)
+    return Subject(left_as_it_is(settings), str(flags.config), station, _format_of(station, settings))
+
+
+def left_as_it_is(settings: CameraSettings) -> CameraSettings:
+    """Return the camera so that looking at it takes nothing from the line: files in a folder stay where they are."""
+    if not isinstance(settings.source, FolderSource):
+        return settings
+    # What is there already is looked at, too, or there would be nothing to see while the line stands.
+    source = settings.source.model_copy(update={"afterwards": "keep", "existing": "inspect"})
+    return settings.model_copy(update={"source": source})
+
+
+def running(station: Station) -> Status | None:
+    """Return the status of that station if one runs on this machine."""
+    try:
+        with Requester(station.endpoints.control) as requester:
+            answer = requester.ask(AskStatus(version=VERSION, id=new_id()), _ASK_S)
+    except (WireError, ConfigurationError):
+        return None
+    if not isinstance(answer, StatusAnswer) or answer.status.station != station.station:
+        return None
+    return answer.status
+
+
+def in_use_or_dead(error: EdgeError, station: Station | None) -> CameraError:
+    """Return why a camera does not open, with what a running station has to do with it."""
+    status = None if station is None else running(station)
+    if status is None:
+        return CameraError(str(error))
+    return CameraError(
+        f"{error}. Station {status.station} is running and has its cameras: this one is in use, or dead; "
+        "edge-inspectd ctl status tells, or stop the station first"
+    )
+
+
+def _named(station: Station, name: str | None, config: Path) -> CameraSettings:
+    names = [camera.name for camera in station.cameras]
+    if name is None and len(names) > 1:
+        raise ConfigurationError(f"{config}: several cameras, and none is named; say {' or '.join(names)}")
+    found = [camera for camera in station.cameras if name in (None, camera.name)]
+    if not found:
+        raise ConfigurationError(f"{config}: no camera '{name}'; it has {', '.join(names)}")
+    return found[0]
+
+
+def _bare(flags: Looking) -> CameraSettings:
+    device = flags.device or ""
+    source = _source(device, flags)
+    size: dict[str, Any] = {"width": flags.width, "height": flags.height}
+    if source["kind"] == "genicam":
+        size = {**_region(device), **{key: value for key, value in size.items() if value is not None}}
+    try:
+        # The canvas of a bare device is what it gives.
+        canvas = {key: value or 16384 for key, value in size.items()}
+        return CameraSettings.model_validate({"name": "device", "source": source, **canvas})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise ConfigurationError(f"--device {device}: {fault['loc'][-1]} = {fault['input']}: {fault['msg']}") from error
+
+
+def _source(device: str, flags: Looking) -> dict[str, Any]:
+    path = Path(device)
+    if path.is_dir():
+        return {"kind": "replay", "path": path, "rate_hz": flags.rate_hz}
+    if device.isdigit() or device.startswith("/dev/") or "://" in device or path.is_file():
+        asked = {"width": flags.width, "height": flags.height, "rate_hz": flags.rate_hz}
+        return {"kind": "opencv", "device": int(device) if device.isdigit() else device, **asked}
+    return {"kind": "genicam", "device": device, "rate_hz": flags.rate_hz}
+
+
+def _region(device: str) -> dict[str, Any]:
+    """Return the region that a GenICam camera is set to, so that looking at it changes none."""
+    width, _, height = features_of(device).get(_REGION, "").split(" ")[0].partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise CameraError(f"{device}: does not tell its region; give --width and --height")
+    return {"width": int(width), "height": int(height)}
+
+
+def features_of(device: str | None) -> dict[str, str]:
+    """
+    Return what a GenICam camera is set to.
+
+    Args:
+        device: as in the settings: id, serial number or address, None = the only one.
+
+    Raises:
+        ConfigurationError: what it needs is not installed.
+        CameraError: it does not open.
+    """
+    from edge.inspector.camera.aravis import features, found
+    from edge.inspector.camera.driver import chosen
+
+    return features(chosen(found(), device))
+
+
+def _format_of_device(settings: CameraSettings) -> PixelFormat | None:
+    source = settings.source
+    if not isinstance(source, GenicamSource):
+        return None
+    from edge.inspector.camera.pixels import LAYOUTS
+
+    name = features_of(source.device).get(_FORMAT, "")
+    return next((layout.becomes for known, layout in LAYOUTS.items() if known == name), None)
+
+
+def _format_of(station: Station, settings: CameraSettings) -> PixelFormat | None:
+    if settings.convert_to is not None:
+        return settings.convert_to
+    try:
+        # A camera is set up before there is a bundle, too.
+        return read_bundle_of(station, station.bundle.path, {}).manifest.format
+    except (BundleError, ConfigurationError):
+        return None
