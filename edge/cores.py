@@ -66,15 +66,20 @@ def refuse_missing(cores: Sequence[int], key: str) -> None:
 
 def pin(cores: Sequence[int], key: str) -> None:
     """
-    Run the calling thread, and all that it starts from now on, on *cores* alone.
+    Run this process, the threads that it has and those to come, on *cores* alone.
 
     Raises:
         ConfigurationError: the kernel does not let it; *key* is what the settings call them.
     """
-    try:
-        os.sched_setaffinity(0, cores)
-    except OSError as error:
-        raise ConfigurationError(f"key '{key}' = {text_from_cores(cores)}: {error.strerror}; name others") from error
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            os.sched_setaffinity(int(thread.name), cores)
+        except ProcessLookupError:
+            continue  # It has just ended.
+        except OSError as error:
+            raise ConfigurationError(
+                f"key '{key}' = {text_from_cores(cores)}: {error.strerror}; name others"
+            ) from error
     # The kernel takes what it can of the list and says nothing of the rest.
     refuse_missing(cores, key)
 

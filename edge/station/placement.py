@@ -15,8 +15,6 @@ def placed(station: Station) -> Iterator[None]:
     """
     Claim the cores of both processes, move this one to its own and lock its memory, as the settings say.
 
-    To be entered before any thread begins: those that run already stay where they are.
-
     Raises:
         ConfigurationError: a core is missing or another station's, or memory may not be locked.
     """

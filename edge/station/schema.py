@@ -81,13 +81,7 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = STE
     Raises:
         ConfigurationError: it was written by a newer release; it is left as it is.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(steps):
-        file = connection.execute("PRAGMA database_list").fetchone()[2]
-        raise ConfigurationError(
-            f"{file}: journal of version {version}, expected {len(steps)} at most: it was written by a newer release; "
-            "install that release, or name another state_dir"
-        )
+    version = refuse_newer(connection, len(steps))
     if version == len(steps):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -96,3 +90,20 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = STE
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {len(steps)}")
     connection.execute("COMMIT")
+
+
+def refuse_newer(connection: sqlite3.Connection, newest: int = len(STEPS)) -> int:
+    """
+    Return the file's version.
+
+    Raises:
+        ConfigurationError: it was written by a newer release; it is left as it is.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > newest:
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+        raise ConfigurationError(
+            f"{file}: journal of version {version}, expected {newest} at most: it was written by a newer release; "
+            "install that release, or name another state_dir"
+        )
+    return version

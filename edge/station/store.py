@@ -22,7 +22,7 @@ from edge.station.entries import Entry, TriggerEntry
 from edge.station.folder import Folder, set_aside
 from edge.station.ledger import Ledger
 from edge.station.loaded import Loaded, load
-from edge.station.schema import migrate
+from edge.station.schema import migrate, refuse_newer
 
 log = logging.getLogger("edge.station")
 
@@ -115,6 +115,7 @@ class Store:
         except sqlite3.OperationalError:
             return Loaded()
         try:
+            refuse_newer(connection)
             _check(connection)
             return self._loaded_from(connection)
         except (sqlite3.Error, OSError) as error:
@@ -124,13 +125,13 @@ class Store:
         return Loaded()
 
     def _read(self) -> Loaded:
-        connection = self._open(create=True)
-        _check(connection)
         try:
-            migrate(connection)
+            connection = self._open(create=True)
         except ConfigurationError:
             self.drop()
             raise
+        _check(connection)
+        migrate(connection)
         return self._loaded_from(connection)
 
     def _loaded_from(self, connection: sqlite3.Connection) -> Loaded:
@@ -143,6 +144,8 @@ class Store:
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         self._connection = connection = self._connect(self.path, create)
+        # Before anything is written to it: the next line may change the file.
+        refuse_newer(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         # Checkpoints are the housekeeping's: here they would delay a verdict.
         connection.execute("PRAGMA wal_autocheckpoint = 0")

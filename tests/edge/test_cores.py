@@ -15,11 +15,15 @@ from edge.errors import ConfigurationError
 _PINNED = """
 import os, sys, threading
 from edge.cores import pin
+over = threading.Event()
+early = threading.Thread(target=over.wait)
+early.start()
 pin((int(sys.argv[1]),), "process.station_cpus")
 seen = []
 thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0)))
 thread.start(); thread.join()
-print(sorted(os.sched_getaffinity(0)), sorted(seen[0]))
+print(sorted(os.sched_getaffinity(0)), sorted(seen[0]), sorted(os.sched_getaffinity(early.native_id)))
+over.set()
 """
 _HOLDS = """
 import sys
@@ -64,11 +68,11 @@ def test_the_kernel_s_silence_is_not_believed() -> None:
     assert "no core 1023 here" in told
 
 
-def test_threads_that_begin_later_stay_there_too() -> None:
-    """Of a process that was moved."""
+def test_all_threads_are_there() -> None:
+    """Those that the process has when it is moved, and those that begin later."""
     core = max(os.sched_getaffinity(0))
     told = subprocess.run([sys.executable, "-c", _PINNED, str(core)], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == f"[{core}] [{core}]"
+    assert told.strip() == f"[{core}] [{core}] [{core}]"
 
 
 def test_a_refused_list_says_its_key() -> None:
