@@ -13,9 +13,10 @@ Every error this product raises on purpose.
     │   ├── NoAnswer                  nobody answered a request in time
     │   └── RequestRefused            the station refused a request; carries the code
     │       └── NameTaken             another consumer has our name, or had it meanwhile
-    └── DataError            exit 6   training data, masks or labels are not usable
-        ├── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
-        └── TargetUnsupported exit 8  the labelled parts cannot prove the rate that calibration was asked for
+    ├── DataError            exit 6   training data, masks, labels or pictures of a target are not usable
+    │   ├── ArchiveError              an archive, or a part of it, is damaged, of another version, or in use
+    │   └── TargetUnsupported exit 8  the labelled parts cannot prove the rate that calibration was asked for
+    └── ChallengeFailed      exit 9   the station judged a master part wrongly
 
 A message is one line: what, where, the value, what was expected, what to do.
 """
@@ -87,3 +88,7 @@ class ArchiveError(DataError):
 
 class TargetUnsupported(DataError):
     exit_code = 8
+
+
+class ChallengeFailed(EdgeError):
+    exit_code = 9

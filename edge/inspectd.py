@@ -9,9 +9,11 @@ from importlib import import_module
 DAEMON = "edge.station.daemon"
 COMMANDS: Mapping[str, str] = {
     "calibrate": "edge.calibrate.main",
+    "challenge": "edge.challenge",
     "camera": "edge.cameras.main",
     "ctl": "edge.ctl",
     "install": "edge.service.install",
+    "repeatability": "edge.repeatability.main",
 }
 """
 By its name the module whose ``main`` takes what follows and returns the exit code; imported when it is asked for, since

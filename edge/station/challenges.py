@@ -114,8 +114,8 @@ class Challenges:
         self.state = self._state_now()
         if self.state == "overdue" and before in ("passed", "due"):
             self._reporter.audit(AuditEvent.CHALLENGE_OVERDUE, None, self._words(), None)
-        elif self.state == "due" and before == "passed":
-            log.info("a challenge is due: %s", self._due.why)
+        elif self.state != before and before in (None, "passed"):
+            log.info("challenge %s: %s", self.state, self._due.why)
         return self.state != before
 
     def _waits(self, now_us: int) -> bool:
