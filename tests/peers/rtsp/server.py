@@ -78,6 +78,8 @@ def main() -> None:
     parser.add_argument("--bitrate", type=int, default=4000, help="kbit/s")
     parser.add_argument("--udp", action="store_true", help="refuse RTSP over TCP")
     options = parser.parse_args()
+    if options.width % 8 or options.height % 2:
+        parser.error(f"expected a width in steps of 8 and an even height, not {options.width}x{options.height}")
     Gst.init(None)
     server = GstRtspServer.RTSPServer.new()
     server.set_address("127.0.0.1")
