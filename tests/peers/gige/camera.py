@@ -65,11 +65,18 @@ def main() -> None:
     parser.add_argument("-i", "--interface", default="127.0.0.1", help="name or address of the interface to listen on")
     parser.add_argument("-s", "--serial", default="GV01", help="serial number; the id is Aravis-Fake-SERIAL")
     parser.add_argument("-r", "--lost", type=float, default=0, help="packets lost, per thousand")
+    parser.add_argument("--lost-later", type=float, default=0, help="the same, from SIGUSR1 to SIGUSR2")
     options = parser.parse_args()
     camera = Aravis.GvFakeCamera.new(options.interface, options.serial)
     if not camera.is_running():
         sys.exit(f"interface {options.interface} cannot be listened on")
-    camera.set_property("gvsp-lost-ratio", options.lost / 1000)
+
+    def lose(per_thousand: float) -> None:
+        camera.set_property("gvsp-lost-ratio", per_thousand / 1000)
+
+    lose(options.lost)
+    signal.signal(signal.SIGUSR1, lambda *_: lose(options.lost_later))
+    signal.signal(signal.SIGUSR2, lambda *_: lose(options.lost))
     sensor = Sensor(camera.get_fake_camera())  # noqa: F841 - lives as long as the camera
     print("up", flush=True)  # noqa: T201 - whoever started it waits for that
     while True:

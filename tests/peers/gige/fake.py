@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -25,19 +27,31 @@ class FakeCamera:
     Args:
         serial: its id is Aravis-Fake-SERIAL.
         lost: packets that it loses, per thousand.
+        lost_later: the same, between ``lose()`` and ``lose_no_more()``; with *scene* only.
     """
 
     def __init__(
-        self, serial: str = "GV01", interface: str = "127.0.0.1", *, lost: float = 0, scene: bool = False
+        self,
+        serial: str = "GV01",
+        interface: str = "127.0.0.1",
+        *,
+        lost: float = 0,
+        lost_later: float = 0,
+        scene: bool = False,
     ) -> None:
         self.id = f"Aravis-Fake-{serial}"
         program = ["/usr/bin/python3", str(_CAMERA)] if scene else ["arv-fake-gv-camera-0.8"]
         self._command = [*program, "-i", interface, "-s", serial, *(["-r", f"{lost:g}"] if lost else [])]
+        self._command += ["--lost-later", f"{lost_later:g}"] if lost_later else []
         self._process: subprocess.Popen[bytes] | None = None
+        # GigE Vision has one port: who tests at the same time on this machine waits for his turn.
+        lock = Path(tempfile.gettempdir(), f"edge-inspect-gige-{interface}.lock")
+        self._turn = lock.open("w", encoding="ascii")  # noqa: SIM115 - closed at the exit
 
     def start(self) -> None:
         """Return when it listens."""
         assert self._process is None, "it runs already"
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
         before = _listeners()
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + _PATIENCE_S
@@ -61,6 +75,14 @@ class FakeCamera:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def lose(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+
+    def lose_no_more(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR2)
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -69,6 +91,7 @@ class FakeCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        self._turn.close()
 
 
 def _listeners() -> int:
