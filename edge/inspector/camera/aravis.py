@@ -30,7 +30,7 @@ try:
     import gi  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     gi.require_version("Aravis", "0.8")
-    from gi.repository import Aravis, GLib  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    from gi.repository import Aravis, Gio, GLib, GObject  # type: ignore[import-not-found, import-untyped, unused-ignore]
 except (ImportError, ValueError) as error:
     raise ConfigurationError(
         f"GenICam cameras need Aravis and PyGObject, which are not here ({error}); {_MENDING}"
@@ -98,6 +98,7 @@ class AravisHandle:
         # The closure holds the event and not this object: no cycle keeps the camera alive.
         self._device.connect("control-lost", lambda _device, lost: lost.set(), self._lost)
         if exclusive and not self._controls:
+            self.tear_down()
             raise CameraError(
                 f"{device}: is not ours to control: in use by another program or host, or gone this moment; close the "
                 "other one (a dead program's hold ends after some seconds), or check cable and power"
@@ -236,10 +237,26 @@ class AravisHandle:
         with suppress(GLib.Error):
             if self._stream is not None and not self.lost:
                 self._camera.stop_acquisition()
-        # The stream's thread reads through the device: first the stream.
-        self._stream = None
         self._device = None
-        self._camera = None
+        # The stream's thread reads through the device: first the stream.
+        stream, self._stream = [self._stream], None
+        camera, self._camera = [self._camera], None
+        _forget(stream)
+        _forget(camera)
+
+
+def _forget(last: list[Any]) -> None:
+    """
+    Drop the last reference to an object of GLib's, taken out of the list.
+
+    Where a Python variable drops it, its finalisation runs with the interpreter lock held: that of a dead camera writes
+    to its registers, and stood still all other threads for 2.4 s. A call of the binding releases the lock.
+    """
+    holder = Gio.ListStore.new(GObject.Object)
+    if last[0] is not None:
+        holder.append(last[0])
+    last.clear()
+    holder.remove_all()
 
 
 def _grabbed(buffer: Any, arrived_ns: int) -> Grabbed:

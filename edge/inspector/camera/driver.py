@@ -43,7 +43,7 @@ class Grabbed:
 
     Attributes:
         status: ``success``, or what is wrong with it, in the driver's words.
-        frame_id: the camera's own.
+        frame_id: the camera's own. Without success it may be that of a frame that lay in the buffer before.
         stamp_ns: when it was taken, by the camera's clock; 0 = it gives none. Of no use without success.
         arrived_ns: when it began to arrive, monotonic.
         payload: ``image``, or what else it is.

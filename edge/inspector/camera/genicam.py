@@ -166,6 +166,8 @@ class GenicamCamera:
             self._ask(opened) if limit_us is None else self._refuse_silent(opened, limit_us)
             return None
         opened.heard_us = self._clock.now_us()
+        if grabbed.status != SUCCESS:
+            return self._taken(opened, grabbed, opened.numbers.number_of_incomplete(grabbed.frame_id), None)
         return self._taken(opened, grabbed, *opened.numbers.number(grabbed.frame_id))
 
     def _shoot(self, opened: _Opened) -> Frame | Unusable:
@@ -200,8 +202,7 @@ class GenicamCamera:
         """Return a buffer as a frame, or what is wrong with it."""
         if grabbed.status != SUCCESS:
             meaning = _MEANINGS.get(grabbed.status, "it cannot be used")
-            detail = f"buffer with status {grabbed.status}: {meaning}" + (f"; {fault}" if fault else "")
-            return self._unusable(number, Reason.CAMERA, detail)
+            return self._unusable(number, Reason.CAMERA, f"buffer with status {grabbed.status}: {meaning}")
         taken_ns, fault_of_time = grabbed.arrived_ns, None
         if self._source.timestamps == "camera":
             taken_ns, fault_of_time = opened.times.place(grabbed.stamp_ns, grabbed.arrived_ns)

@@ -46,7 +46,7 @@ class FakeCamera:
         self._process: subprocess.Popen[bytes] | None = None
         # GigE Vision has one port: who tests at the same time on this machine waits for his turn.
         lock = Path(tempfile.gettempdir(), f"edge-inspect-gige-{interface}.lock")
-        self._turn = lock.open("w", encoding="ascii")  # noqa: SIM115 - closed at the exit
+        self._turn = lock.open("w", encoding="ascii")
 
     def start(self) -> None:
         """Return when it listens."""

@@ -42,3 +42,25 @@ def test_a_camera_may_run_for_ever() -> None:
 def test_ids_that_do_not_grow_are_a_fault(ids: tuple[int, int]) -> None:
     """Once: from there on they are counted anew, far from the numbers of before."""
     assert numbers(*ids, ids[1] + 1) == [(1, False), (1 + UNKNOWN_STEP, True), (2 + UNKNOWN_STEP, False)]
+
+
+@pytest.mark.parametrize("stale_id", [0, 65_500, 65_526])
+def test_an_incomplete_frame_without_an_id_of_its_own_is_the_next_one(stale_id: int) -> None:
+    """With its first packet lost, its buffer shows the id of an old frame; the gap after it is found all the same."""
+    sequence = FrameNumbers(1)
+    assert sequence.number_of_incomplete(stale_id) == 1
+    assert sequence.number(65_533) == (2, None)
+    assert sequence.number_of_incomplete(stale_id) == 3
+    assert sequence.number(65_535) == (4, None)
+    assert sequence.number_of_incomplete(stale_id) == 5
+    assert sequence.number_of_incomplete(stale_id) == 6
+    assert sequence.number(5) == (9, None)
+    assert sequence.number(6) == (10, None)
+
+
+def test_an_incomplete_frame_with_an_id_of_its_own_keeps_its_place() -> None:
+    """Only some later packet of it is lost."""
+    sequence = FrameNumbers(1)
+    assert sequence.number(10) == (1, None)
+    assert sequence.number_of_incomplete(13) == 4
+    assert sequence.number(14) == (5, None)
