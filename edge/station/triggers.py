@@ -136,7 +136,7 @@ class Triggers:
             self._bounced(message)
             return 0
         overruns = self.intake.overruns(message.camera, message.t_us)
-        part = self._open(message, message.t_us)
+        part = self._open(message, self._announced(message.t_us))
         self.intake.accept(message.camera, message.t_us)
         if not overruns:
             self._views.see(part, message)
@@ -158,18 +158,16 @@ class Triggers:
             return 0
         # Another camera may have shown its part long ago, if many are missing.
         shown = self.intake.find(msgspec.structs.replace(missing, t_us=since_us))
-        part = shown or self._open(missing, since_us)
+        part = shown or self._open(missing, None)
         if self._registrar.parts.find(part.number) is not None:
             self._views.note(part.views[message.camera], missing, inspector=0)
             self._views.settle(part)
         return 1
 
-    def _open(self, message: Captured, since_us: int) -> Part:
-        """Open a part that this frame shows; since_us: it did not pass before."""
+    def _open(self, message: Captured, announced: Announced | None) -> Part:
         cameras = self.intake.cameras_of(message.camera)
         crowded = self.intake.crowded(message)
         window_us = self.intake.window_us(message.t_us)
-        announced = self._announced(since_us)
         part, ticket = self._registrar.open(
             message.camera,
             Mode.PRODUCTION if announced is None else announced.mode,
@@ -187,9 +185,9 @@ class Triggers:
         self.intake.opened(message, part)
         return part
 
-    def _announced(self, since_us: int) -> Announced | None:
-        """Return what was announced if this is that part; it is none any more then."""
-        if self.announced is None or since_us < self.announced.since_us:
+    def _announced(self, t_us: int) -> Announced | None:
+        """Return what was announced, if the frame of that time is the first since; it is announced no more then."""
+        if self.announced is None or t_us < self.announced.since_us:
             return None
         announced, self.announced = self.announced, None
         return announced

@@ -68,7 +68,7 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
 
 
 def test_it_is_laid_over_the_settings() -> None:
-    """Scale and zones become the camera's; so do exposure and gain of a source that has them, whatever it calls them."""
+    """Scale and zones become the camera's; so do exposure and gain of a source that has them, as it calls them."""
     over = calibrated(station(), file(camera(ignore=ZONES)))
     assert (over.cameras[0].mm_per_px, len(over.cameras[0].ignore)) == (0.25, 2)
     over = calibrated(station({"kind": "opencv", "device": 0}), file(camera(exposure=120.0, gain=2.0)))

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 from edge.clock import SYSTEM_CLOCK
 from edge.ctl import main
-from edge.records import Alarm, CameraStatus, LedgerRow, Mode, PauseMark, RecipeMark
+from edge.records import Alarm, CameraStatus, ChallengeMark, ChallengeState, LedgerRow, Mode, PauseMark, RecipeMark
 from edge.requests import (
     AnyAnswer,
     AnyRequest,
@@ -184,6 +184,37 @@ def test_status_is_a_table(ask: Ask, stand: Stand, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     for part in ("ready: inspecting", "top", "1600x256 mono8", "best effort", "PASS 12", "2 not journaled yet"):
         assert part in out
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "words", "red"),
+    [
+        ("passed", 1_796_057_582_000_000, ("by M. Muster; the next is due",), False),
+        ("due", None, ("DUE, a shift has begun; no part passes from", "none given yet"), False),
+        ("overdue", None, ("OVERDUE, a shift has begun",), True),
+        ("failed", 1_796_057_582_000_000, ("FAILED", "by M. Muster"), True),
+    ],
+)
+def test_a_challenge_is_shown_with_when_and_by_whom(
+    state: ChallengeState, last: int | None, words: tuple[str, ...], red: bool
+) -> None:
+    """What closes the line is red; what was passed says when the next is due."""
+    mark = ChallengeMark(
+        state=state,
+        last_by="M. Muster",
+        last_utc_us=last,
+        due_utc_us=1_796_060_000_000_000,
+        closes_utc_us=1_796_061_000_000_000,
+        why="a shift has begun",
+    )
+    table = shown(table_from_status(status(1, challenge=mark)))
+    assert [word for word in words if word not in table] == []
+    assert (RED in table) is red
+
+
+def test_unknown_is_counted_by_reason() -> None:
+    """The most frequent first."""
+    assert "late 7  camera 2" in shown(table_from_status(status(9, unknown={"camera": 2, "late": 7})))
 
 
 def test_what_is_wrong_is_red() -> None:

@@ -300,8 +300,8 @@ MUTATIONS = (
         "a frame that is missed is a part of its own beside the one it belongs to",
         triggers,
         "Triggers._miss",
-        "    part = shown or self._open(missing, since_us)",
-        "    part = self._open(missing, since_us)",
+        "    part = shown or self._open(missing, None)",
+        "    part = self._open(missing, None)",
         ("one_part_for_each_number",),
     ),
     Mutation(

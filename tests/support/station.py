@@ -10,7 +10,8 @@ from edge.inspector.link import CameraState, Captured, Inspect, Ready, ToInspect
 from edge.inspector.report import Task, TrialReport
 from edge.records import Audit, CameraStateName, MaskHeader, MaskReference, Mode, Outcome, Reason, Status, Verdict
 from edge.requests import AnyAnswer, AnyRequest, Trigger
-from edge.settings import Station
+from edge.settings import CalibrationFile, Station
+from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.control import Asked
 from edge.station.loop import Loop
@@ -236,6 +237,7 @@ class Bench:
     Args:
         cameras: names, or what the settings say of a camera.
         folder: the state directory; None = nothing outlives the bench.
+        clock: of an earlier bench, for a restart; None = a new one.
         service: where the starts of a service are counted; None = it was started by hand.
 
     Attributes:
@@ -250,6 +252,8 @@ class Bench:
         trigger: str = "free-run",
         journal: Records | None = None,
         folder: Path | None = None,
+        calibration: CalibrationFile | None = None,
+        clock: FakeClock | None = None,
         reserve_ms: int = 0,
         service: Path | None = None,
         **settings: object,
@@ -265,7 +269,7 @@ class Bench:
         }
         self.dues: list[int] = []
         self.station = Station.model_validate(tree)
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.supervisor = FakeSupervisor(self.clock)
         self.publisher = RecordingPublisher()
         self.control = FakeControl()
@@ -286,6 +290,8 @@ class Bench:
             self.changes,
             Maintenance(folder, self.clock, reporter),
             self.clock,
+            calibration=calibration,
+            challenges=Challenges(self.station, folder, self.clock, reporter),
             wait=self.dues.append,
             wait_for_journal=self.let_pass,
             starts=None if service is None else Starts(service, self.clock),

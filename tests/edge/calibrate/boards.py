@@ -12,7 +12,7 @@ SQUARE_PX = 40
 def chessboard(
     columns: int, rows: int, transform: NDArray[np.float64] | None = None, size: tuple[int, int] = (500, 700)
 ) -> NDArray[np.uint8]:
-    """Return a slightly soft picture, (height, width) = *size*, of a board with so many inner corners, 40 px a square."""
+    """Return a slightly soft picture, (height, width) = *size*, of a board with so many inner corners."""
     board = np.full(((rows + 3) * SQUARE_PX, (columns + 3) * SQUARE_PX), 255, np.uint8)
     for row in range(1, rows + 2):
         for column in range(1 + row % 2, columns + 2, 2):

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from edge.records import Mode, Outcome, Reason
-from edge.station.ledger import LEDGER_LINES, Ledger, line_from_verdict, shift_from_utc
+from edge.station.ledger import LEDGER_LINES, Ledger, line_from_verdict, next_shift_us, shift_from_utc
 
 SHIFTS = ("06:00", "14:00", "22:00")
 
@@ -114,3 +114,21 @@ def test_the_order_of_the_settings_does_not_matter() -> None:
     """The latest start that has passed counts."""
     utc_us = int(datetime(2026, 11, 22, 15, 0).timestamp() * 1_000_000)
     assert shift_from_utc(utc_us, ("22:00", "06:00", "14:00")) == "2026-11-22T14:00"
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("local", "begins"),
+    [
+        ("2026-11-22T06:00", "2026-11-22T14:00"),
+        ("2026-11-22T13:59", "2026-11-22T14:00"),
+        ("2026-11-22T22:30", "2026-11-23T06:00"),
+        ("2026-12-31T23:00", "2027-01-01T06:00"),
+        ("2026-10-24T23:00", "2026-10-25T06:00"),  # an hour longer: the clocks go back in that night
+    ],
+)
+def test_the_next_shift_begins_at_its_local_time(local: str, begins: str) -> None:
+    """Also over midnight and where the clocks are changed; a moment at which one begins is in it."""
+    utc_us, expected = (round(1e6 * datetime.fromisoformat(time).timestamp()) for time in (local, begins))
+    assert next_shift_us(utc_us, SHIFTS) == expected
+    assert shift_from_utc(expected, SHIFTS) == begins

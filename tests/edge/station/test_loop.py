@@ -11,6 +11,7 @@ from edge.errors import BundleError
 from edge.inspector.link import Answered, Failed
 from edge.records import Alarm, Outcome, Reason
 from edge.requests import AskStatus, Pause, Triggered
+from edge.settings import CalibrationFile
 from edge.station.nojournal import NoJournal
 from edge.station.publisher import Topics
 from tests.support.parts import answers
@@ -328,3 +329,16 @@ def test_the_loop_does_not_sleep_on_requests_that_were_read_already() -> None:
     assert len(bench.control.answers) == 40
     bench.loop.cycle()
     assert bench.dues[-1] > bench.clock.us
+
+
+def test_an_old_calibration_is_an_alarm_and_no_stop() -> None:
+    """It stands in the status from the day on which it is too old; parts are inspected."""
+    table = {"name": "cam1", "date": "2023-11-14T00:00:00Z", "by": "x", "height": 256, "width": 1600}
+    calibration = CalibrationFile.model_validate({"version": 1, "station": "line1", "cameras": [table]})
+    bench = Bench(calibration=calibration, calibration_max_age_days=10, hang_s=1e6)
+    bench.get_ready()
+    assert Alarm.CALIBRATION_OLD not in bench.publisher.statuses[-1].alarms
+    bench.after(11 * 86_400_000)
+    status = bench.publisher.statuses[-1]
+    assert Alarm.CALIBRATION_OLD in status.alarms
+    assert status.ready
