@@ -12,12 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cameras.nodes import Node, nodes
-from edge.cameras.subject import left_as_it_is, running
+from edge.cameras.subject import format_of, left_as_it_is, running
 from edge.errors import ConfigurationError, EdgeError
 from edge.inspector.camera import make_camera
 from edge.records import CameraStatus
 from edge.settings import CameraSettings, Station, read_station
-from edge.trust import read_bundle_of
 from engines.contract import PixelFormat
 
 _WRONG, _GOOD = "bold red", "green"
@@ -111,8 +110,7 @@ def _of_station(station: Station) -> tuple[OfStation, ...]:
     status = running(station)
     if status is not None:
         return tuple(_told(camera, station) for camera in status.cameras)
-    format_ = _format(station)
-    return tuple(_tried(left_as_it_is(camera), format_) for camera in station.cameras)
+    return tuple(_tried(left_as_it_is(camera), format_of(station, camera)) for camera in station.cameras)
 
 
 def _told(camera: CameraStatus, station: Station) -> OfStation:
@@ -124,7 +122,7 @@ def _told(camera: CameraStatus, station: Station) -> OfStation:
 def _tried(settings: CameraSettings, format_: PixelFormat | None) -> OfStation:
     name, kind = settings.name, settings.source.kind
     try:
-        camera = make_camera(settings, settings.convert_to or format_ or "mono8")
+        camera = make_camera(settings, format_ or "mono8")
         try:
             detail = camera.open(1).description
         finally:
@@ -132,13 +130,6 @@ def _tried(settings: CameraSettings, format_: PixelFormat | None) -> OfStation:
     except EdgeError as error:
         return OfStation(name=name, kind=kind, opens=False, detail=str(error))
     return OfStation(name=name, kind=kind, opens=True, detail=detail)
-
-
-def _format(station: Station) -> PixelFormat | None:
-    try:
-        return read_bundle_of(station, station.bundle.path, {}).manifest.format
-    except EdgeError:
-        return None
 
 
 # ---- for people ------------------------------------------------------------------------------------------------

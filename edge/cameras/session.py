@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from edge.inspector.camera import Actual, Camera, Frame, Unusable, make_camera
 from edge.inspector.drift import DriftGuard, Measures, measures_from_picture
 from edge.records import Reason
 from edge.settings import CameraSettings, GenicamSource
-from engines.contract import CHANNELS, PixelFormat
+from engines.contract import PixelFormat
 
 _SATURATED = 255
 
@@ -80,7 +79,7 @@ class Session:
                 taken = self._camera.read()
             except SourceEnded:
                 return
-            if taken is not None:
+            if taken is not None and not self._was_taken_for_the_wrong_format(taken):
                 yield self._look(taken)
                 silent_since_s = time.monotonic()
         name = self._subject.settings.name
@@ -118,23 +117,26 @@ class Session:
             camera.close()
             raise
 
+    def _was_taken_for_the_wrong_format(self, taken: Frame | Unusable) -> bool:
+        """Open it again as a camera of colours, if it is one and nobody has said so."""
+        picture = taken.picture if isinstance(taken, Unusable) else None
+        guessed = self._subject.station is not None and self._subject.format is None and self.format == "mono8"
+        if not guessed or picture is None or picture.ndim == 2:
+            return False
+        self._camera.close()
+        self.format = "bgr8"
+        self._camera, self.actual = self._open(self.format)
+        return True
+
     def _look(self, taken: Frame | Unusable) -> Look:
         if isinstance(taken, Frame):
             return self._seen(np.array(taken.image), taken.captured_us, taken.source, "")
         fault = f"UNKNOWN({taken.reason.value}): {taken.detail}"
         if taken.picture is None or taken.picture.dtype != np.uint8:
             return Look(None, taken.captured_us, taken.source, fault, None, 0.0)
-        # Nobody has said what size and format are right: then each is.
-        right = taken.reason is Reason.GEOMETRY and self._is_as_expected(taken.picture)
+        # Of a bare device nobody has said what size and format are right: then each is.
+        right = taken.reason is Reason.GEOMETRY and self._subject.station is None
         return self._seen(np.array(taken.picture), taken.captured_us, taken.source, "" if right else fault)
-
-    def _is_as_expected(self, picture: NDArray[Any]) -> bool:
-        if self._subject.station is None:
-            return True
-        settings = self._subject.settings
-        known_size = picture.shape[:2] == (settings.height, settings.width) or not settings.source.live
-        channels = 1 if picture.ndim == 2 else picture.shape[2]
-        return self._subject.format is None and known_size and channels in CHANNELS.values()
 
     def _seen(self, picture: NDArray[np.uint8], captured_us: int, source: str, fault: str) -> Look:
         planes = picture[:, :, np.newaxis] if picture.ndim == 2 else picture

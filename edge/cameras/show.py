@@ -117,7 +117,7 @@ def _summary(subject: Subject, session: Session, looks: Sequence[Look]) -> Shown
     span_s = (times_us[-1] - times_us[0]) / 1e6 if times_us else 0.0
     between_ms = np.diff(times_us) / 1000
     paced = subject.settings.source.paced and len(between_ms) > 0
-    p50, p99, longest = np.percentile(between_ms, [50, 99, 100]) if paced else (0.0, 0.0, 0.0)
+    p50, p99, longest = np.percentile(between_ms, [50, 99, 100]).tolist() if paced else (0.0, 0.0, 0.0)
     actual = session.actual
     return Shown(
         camera=subject.settings.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import CliPositionalArg
 from typing_extensions import Self
 
+from edge.bundle import read_bundle
 from edge.control import Requester, new_id
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError, WireError
 from edge.records import VERSION, Status
 from edge.requests import AskStatus, StatusAnswer
 from edge.settings import CameraSettings, FolderSource, GenicamSource, Station, read_station
-from edge.trust import read_bundle_of
 from engines.contract import PixelFormat
 
 _ASK_S = 0.2
-_REGION = "region [px]"
+_LARGEST_PX = 16384
+_REGION, _BOX = "region [px]", re.compile(r"(\d+)x(\d+) at \((\d+), (\d+)\)")
 _FORMAT = "pixel_format"
 
 
@@ -81,7 +83,7 @@ def subject_of(flags: Looking) -> Subject:
         return Subject(settings, "--device", None, _format_of_device(settings))
     station = read_station(flags.config)
     settings = _named(station, flags.name, flags.config)
-    return Subject(left_as_it_is(settings), str(flags.config), station, _format_of(station, settings))
+    return Subject(left_as_it_is(settings), str(flags.config), station, format_of(station, settings))
 
 
 def left_as_it_is(settings: CameraSettings) -> CameraSettings:
@@ -129,12 +131,13 @@ def _named(station: Station, name: str | None, config: Path) -> CameraSettings:
 def _bare(flags: Looking) -> CameraSettings:
     device = flags.device or ""
     source = _source(device, flags)
-    size: dict[str, Any] = {"width": flags.width, "height": flags.height}
+    asked = {key: value for key, value in (("width", flags.width), ("height", flags.height)) if value is not None}
+    # The canvas of a bare device is what it gives.
+    canvas = {"width": _LARGEST_PX, "height": _LARGEST_PX, **asked}
     if source["kind"] == "genicam":
-        size = {**_region(device), **{key: value for key, value in size.items() if value is not None}}
+        width, height, source["offset_x"], source["offset_y"] = _region(device)
+        canvas = {"width": width, "height": height, **asked}
     try:
-        # The canvas of a bare device is what it gives.
-        canvas = {key: value or 16384 for key, value in size.items()}
         return CameraSettings.model_validate({"name": "device", "source": source, **canvas})
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
@@ -151,12 +154,13 @@ def _source(device: str, flags: Looking) -> dict[str, Any]:
     return {"kind": "genicam", "device": device, "rate_hz": flags.rate_hz}
 
 
-def _region(device: str) -> dict[str, Any]:
-    """Return the region that a GenICam camera is set to, so that looking at it changes none."""
-    width, _, height = features_of(device).get(_REGION, "").split(" ")[0].partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise CameraError(f"{device}: does not tell its region; give --width and --height")
-    return {"width": int(width), "height": int(height)}
+def _region(device: str) -> tuple[int, int, int, int]:
+    """Return width, height and corner of the region that a GenICam camera is set to: looking at it changes none."""
+    found = _BOX.fullmatch(features_of(device).get(_REGION, ""))
+    if found is None:
+        raise CameraError(f"{device}: does not tell its region; look at it with a station's file")
+    width, height, left, top = (int(number) for number in found.groups())
+    return width, height, left, top
 
 
 def features_of(device: str | None) -> dict[str, str]:
@@ -186,11 +190,12 @@ def _format_of_device(settings: CameraSettings) -> PixelFormat | None:
     return next((layout.becomes for known, layout in LAYOUTS.items() if known == name), None)
 
 
-def _format_of(station: Station, settings: CameraSettings) -> PixelFormat | None:
+def format_of(station: Station, settings: CameraSettings) -> PixelFormat | None:
+    """Return what the station takes of that camera, None when there is no bundle to tell."""
     if settings.convert_to is not None:
         return settings.convert_to
     try:
-        # A camera is set up before there is a bundle, too.
-        return read_bundle_of(station, station.bundle.path, {}).manifest.format
-    except (BundleError, ConfigurationError):
+        # Whoever signed it: nothing is inspected here. And a camera is set up before there is a bundle, too.
+        return read_bundle(station.bundle.path).manifest.format
+    except BundleError:
         return None
