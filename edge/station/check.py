@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import Bundle
+from edge.cores import cores_from_text, refuse_missing
 from edge.calibration import calibrated, read_calibration_of, words_of_age
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
@@ -64,6 +65,7 @@ def check(station: Station, console: Console) -> None:
     console.print(_bundle_line(bundle))
     console.print(_journal_line(station))
     console.print(f"backend  {station.backend.name} {station.backend.precision}, {station.backend.threads} threads")
+    console.print(_process_line(station))
     if station.backend.name == "tensorrt" or station.backend.precision in ("fp16", "int8"):
         console.print("engines  must have been built here: edge-engine list shows them, edge-engine build makes them")
     for name, endpoint in station.endpoints:
@@ -124,6 +126,16 @@ def _journal_line(station: Station) -> str:
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise ConfigurationError(f"key 'state_dir' = {folder}: {nearest} cannot be written; choose another folder")
     return f"journal  {folder}, {station.journal.sync}"
+
+
+def _process_line(station: Station) -> str:
+    process = station.process
+    memory = "locked" if process.lock_memory else "may be swapped out"
+    if process.station_cpus is None or process.inspector_cpus is None:
+        return f"process  any core, memory {memory}"
+    for name, cores in (("station_cpus", process.station_cpus), ("inspector_cpus", process.inspector_cpus)):
+        refuse_missing(cores_from_text(cores), f"process.{name}")
+    return f"process  station on {process.station_cpus}, inspector on {process.inspector_cpus}, memory {memory}"
 
 
 def _recipes_of_folder(station: Station) -> list[RecipeFile]:

@@ -51,6 +51,7 @@ SECTIONS: dict[str, Section] = {
     "faults": Section(minutes=15),
     "service": Section(minutes=6),
     "starts": Section(minutes=2, usual=False),
+    "isolation": Section(minutes=13, usual=False),
     "soak": Section(minutes=31),
     "day": Section(minutes=24 * 60, usual=False),
     "folds": Section(minutes=50, usual=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,15 @@ def test_the_masters_are_told_and_their_defects_must_be_the_bundles(tiny_bundle:
     assert "every 8 h, within 30 min: good-1 PASS, bad-1 REJECT" in said
     with pytest.raises(ConfigurationError, match=r"'bad-1': defect = 'rust': the bundle has no such class; expected"):
         checked(tiny_bundle, STRIP, challenge={"parts": [good, {**bad, "defect": "rust"}]})
+
+
+def test_cores_and_memory_are_told_and_looked_for(tiny_bundle: Path) -> None:
+    """A core that this machine lacks is refused before a service fails by it."""
+    core = str(min(os.sched_getaffinity(0)))
+    own = {"station_cpus": core, "inspector_cpus": core, "lock_memory": True}
+    one_thread = {"threads": 1}
+    said = checked(tiny_bundle, STRIP, process=own, backend=one_thread)
+    assert f"station on {core}, inspector on {core}, memory locked" in said
+    assert "any core, memory may be swapped out" in checked(tiny_bundle, STRIP)
+    with pytest.raises(ConfigurationError, match=r"process\.inspector_cpus' = 1023: no core 1023 here"):
+        checked(tiny_bundle, STRIP, process={**own, "inspector_cpus": "1023"}, backend=one_thread)
