@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import Bundle
-from edge.cores import cores_from_text, refuse_missing
 from edge.calibration import calibrated, read_calibration_of, words_of_age
+from edge.cores import cores_from_text, refuse_missing
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
 from edge.recipe import (

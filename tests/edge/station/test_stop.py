@@ -9,7 +9,7 @@ PROMISED_S = 5.0
 
 
 def test_the_bounds_add_up_to_less_than_five_seconds() -> None:
-    """Engines, a trial, the last commits, dying processes, slow readers, the journal's threads, the log: all at worst."""
+    """Engines, a trial, the last commits, dying processes, slow readers, the journal, the log: each at its worst."""
     bounds_s = (
         loop._STOP_LIMIT_US / 1e6,
         trials._DEATH_S,
