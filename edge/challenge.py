@@ -63,6 +63,7 @@ def challenge(command: ShowMasters) -> int:
     control, results = command.control or station.endpoints.control, command.results or station.endpoints.results
     console = Console(stderr=command.as_json)
     with Presenter(control, results, station.station, command.seconds) as presenter:
+        presenter.require_inspecting()
         shown = tuple(_shown(console, presenter, station.challenge.parts, asks=not command.yes))
         request = Challenge(version=VERSION, id=new_id(), by=command.by, parts=shown)
         answer = presenter.requester.demand(request, Challenged)

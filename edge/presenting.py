@@ -40,15 +40,18 @@ class Presenter:
         self._fired: bool | None = None
         self.requester = Requester(control)
 
-    def status(self) -> Status:
+    def require_inspecting(self) -> None:
         """
-        Return how the station is.
+        Refuse a station that is not there or judges nothing, before people fetch parts for it.
 
         Raises:
             NoAnswer: nothing comes from it.
+            RequestRefused: it is paused, starting or stopping. One that waits for a challenge is not refused.
         """
         with self._listener() as listener:
-            return self._heard(listener)
+            status = self._heard(listener)
+        if status.state not in ("ready", "degraded"):
+            raise RequestRefused(Refusal.NOT_READY.value, f"the station is {status.state}: {status.detail}")
 
     def present(self, part_id: str, mode: Mode) -> Verdict:
         """

@@ -79,6 +79,8 @@ def _show_parts(console: Console, command: Repeat, station: Station, study: Stud
     control, results = command.control or station.endpoints.control, command.results or station.endpoints.results
     left = [(part, n) for part, n in _order(command, names) if not study.has(part, n)]
     with Presenter(control, results, station.station, command.seconds) as presenter:
+        if left:
+            presenter.require_inspecting()
         for part, presentation in left:
             if not command.yes:
                 wait_for_enter(f"Part {part}, time {presentation}: put it before the camera and press Enter ")

@@ -146,7 +146,7 @@ def _table_of_agreement(report: Report) -> Table:
     ):
         if counted is not None:
             table.add_row(words, *_cells(counted))
-    kappa = "not defined: always the same was said" if found.kappa is None else f"{found.kappa:.3f}"
+    kappa = "not defined" if found.kappa is None else f"{found.kappa:.3f}"
     table.add_row("kappa (Fleiss)", "", kappa, "")
     return table
 
