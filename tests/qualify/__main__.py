@@ -49,6 +49,7 @@ SECTIONS: dict[str, Section] = {
     "fuzz": Section(minutes=8),
     "tampering": Section(minutes=0.5),
     "faults": Section(minutes=15),
+    "glass": Section(minutes=5),
     "service": Section(minutes=6),
     "starts": Section(minutes=2, usual=False),
     "isolation": Section(minutes=13, usual=False),

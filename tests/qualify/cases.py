@@ -1,5 +1,5 @@
 """
-The faults of the fault table that need no camera: how each is begun and ended.
+The faults of the fault table: how each is begun and ended.
 
 Engines that spin, keep the interpreter lock or return no numbers are the real ones behind a stand-in that fails on
 order (faulty.py); everything else is done to the real thing: processes are killed and stopped, a file system is filled,
@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edge.clock import SYSTEM_CLOCK
 from edge.records import Alarm, Reason
+from tests.qualify.cameras import fired_gige_line, gige_line, rtsp_line
+from tests.qualify.process import START_S
 from tests.qualify.scenes import Fault, Line, Scene, pictures_line
 from tests.support.made import once, run
 
@@ -28,6 +31,7 @@ HANG_S = 5.0
 """The default of hang_s."""
 _HERE = Path(__file__).parent
 _LATE = frozenset({Reason.LATE, Reason.OVERLOAD, Reason.ENGINE})
+_GONE = frozenset({Reason.CAMERA, Reason.MISSED, Reason.LATE, Reason.OVERLOAD})
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Case:
         line: what passes the station; given the scene's folder.
         inspector, under: as StationProcess; given the scene's folder.
         stops: SIGTERM in the midst of this fault is measured, too.
+        midst_s: so long after its beginning.
     """
 
     fault: Fault
@@ -44,6 +49,7 @@ class Case:
     inspector: Callable[[Path], Sequence[str]] = lambda folder: ()
     under: Callable[[Path], AbstractContextManager[Sequence[str]]] = lambda folder: contextlib.nullcontext(())
     stops: bool = True
+    midst_s: float = 1.0
 
 
 def _signal(number: signal.Signals) -> Callable[[Scene], None]:
@@ -139,14 +145,33 @@ def _start(scene: Scene) -> None:
     scene.station.start()
 
 
-ENDED = Fault("SIGTERM to the station, started again", _end, _start, 0.3, frozenset({Reason.STOPPED}), 1.0)
-KILLED = Fault("SIGKILL of the station, started again", _kill, _start, 0.3, frozenset({Reason.RESTART}), None)
-_NO_NUMBERS = Fault("NaN from both networks", _order("nan"), _cancel, 3.0, _LATE, 1.0)
+def _start_anew(scene: Scene) -> None:
+    scene.station.kill()
+    killed_us = SYSTEM_CLOCK.now_us()
+    scene.station.start()
+    scene.ear.status(lambda status: status.sent_us > killed_us, START_S)
 
-UNDISTURBED = Case(Fault("none", lambda scene: None, None, 0.0, frozenset(), None))
+
+# ---- cameras
+
+
+def _peer(name: str) -> Callable[[Scene], None]:
+    """Have the camera's process do that: start, kill, hang, go_on, lose, lose_no_more."""
+    return lambda scene: getattr(scene.line.peer, name)()
+
+
+ENDED = Fault("SIGTERM to the station, started again", _end, _start, 0.3, frozenset({Reason.STOPPED}), 1.5)
+KILLED = Fault("SIGKILL of the station, started again", _kill, _start, 0.3, frozenset({Reason.RESTART}), None)
+_NO_NUMBERS = Fault("NaN from both networks", _order("nan"), _cancel, 3.0, _LATE, 1.5)
+
+STOPS = (
+    Case(Fault("none", lambda scene: None, None, 0.0, frozenset(), None)),
+    Case(Fault("it is just starting", _start_anew, None, 0.0, frozenset(), None), midst_s=0.0),
+)
+"""When it is stopped, beside the faults below."""
 CASES = (
-    Case(Fault("inspector killed", _signal(signal.SIGKILL), None, 0.0, _LATE, 0.5), stops=False),
-    Case(Fault("inspector hung (SIGSTOP)", _signal(signal.SIGSTOP), None, 0.0, _LATE, HANG_S + 0.5)),
+    Case(Fault("inspector killed", _signal(signal.SIGKILL), None, 0.0, _LATE, 1.0), stops=False),
+    Case(Fault("inspector hung (SIGSTOP)", _signal(signal.SIGSTOP), None, 0.0, _LATE, HANG_S + 1.5)),
     Case(
         Fault(
             "inspector stands still for 2 s",
@@ -159,9 +184,9 @@ CASES = (
         ),
         stops=False,
     ),
-    Case(Fault("inspector spins in Python", _order("spins"), None, 0.0, _LATE, HANG_S + 0.5), inspector=_faulty),
+    Case(Fault("inspector spins in Python", _order("spins"), None, 0.0, _LATE, HANG_S + 1.5), inspector=_faulty),
     Case(
-        Fault("native call keeps the interpreter lock", _order("holds"), None, 0.0, _LATE, HANG_S + 0.5),
+        Fault("native call keeps the interpreter lock", _order("holds"), None, 0.0, _LATE, HANG_S + 1.5),
         inspector=_faulty,
     ),
     Case(_NO_NUMBERS, inspector=_faulty),
@@ -176,6 +201,15 @@ CASES = (
     Case(
         Fault("clock a day back", _step(-86_400), _step(0), 3.0, frozenset(), None, interrupts=False),
         under=_under_another_clock,
+    ),
+    Case(Fault("RTSP server killed", _peer("kill"), _peer("start"), 4.0, _GONE, 1.5), line=rtsp_line),
+    Case(Fault("RTSP server hung (SIGSTOP)", _peer("hang"), _peer("go_on"), 4.0, _GONE, 1.5), line=rtsp_line),
+    Case(Fault("GigE camera killed", _peer("kill"), _peer("start"), 4.0, _GONE, 2.0), line=gige_line),
+    Case(Fault("GigE camera hung (SIGSTOP)", _peer("hang"), _peer("go_on"), 4.0, _GONE, 2.0), line=gige_line),
+    Case(Fault("fired GigE camera killed", _peer("kill"), _peer("start"), 4.0, _GONE, 3.0), line=fired_gige_line),
+    Case(
+        Fault("30 % of packets lost", _peer("lose"), _peer("lose_no_more"), 5.0, _GONE, None, interrupts=False),
+        line=fired_gige_line,
     ),
     Case(ENDED, stops=False),
     Case(KILLED, stops=False),

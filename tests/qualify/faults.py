@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.qualify.cases import CASES, ENDED, HANG_S, KILLED, UNDISTURBED, Case
+from tests.qualify.cases import CASES, ENDED, HANG_S, KILLED, STOPS, Case
 from tests.qualify.report import CONSOLE, table, with_spread
 from tests.qualify.scenes import Outcomes, Scene, counted, played
 
@@ -19,7 +19,7 @@ TITLE = "faults on the real daemon: detected, recovered from, no part without a 
 
 _ROUNDS = 3
 _STOP_S = 5.0
-_BEFORE_S, _IN_THE_MIDST_S = 1.0, 1.0
+_BEFORE_S = 1.0
 
 
 def run(out: Path, scale: float) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def run(out: Path, scale: float) -> dict[str, Any]:
     rounds = max(1, round(_ROUNDS * scale))
     rows = {case.fault.name: measured(case, rounds) for case in CASES}
     rows |= {f"{n} restarts": restarted(n) for n in (max(2, round(200 * scale)),)}
-    stops = {case.fault.name: stopped(case) for case in (UNDISTURBED, *CASES) if case.stops}
+    stops = {case.fault.name: stopped(case) for case in (*STOPS, *CASES) if case.stops}
     _print(rows, stops)
     broken = [f"{name}: {line}" for name, row in (rows | stops).items() for line in row["broken"]]
     return {"rows": rows, "stops": stops, "broken": broken}
@@ -68,7 +68,7 @@ def stopped(case: Case) -> dict[str, Any]:
     def play(scene: Scene) -> None:
         time.sleep(_BEFORE_S)
         case.fault.inject(scene)
-        time.sleep(_IN_THE_MIDST_S)
+        time.sleep(case.midst_s)
         began = time.monotonic()
         code = scene.station.stop()
         took.append((time.monotonic() - began, code))

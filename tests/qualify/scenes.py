@@ -34,6 +34,8 @@ _RATE_HZ = 20.0
 _PICTURES, _DIFFERENT = 4000, 40
 _DEFECT, _SOUND = "defect", "sound"
 _BEFORE_S = 1.5
+# A barcode counts milliseconds.
+_BARCODE_MS = 1.0
 _PATIENCE_S = 60.0
 
 
@@ -60,6 +62,7 @@ class Line:
         truth: of a picture as the station shows it; None = it cannot be read.
         told: of a verdict, by the name of what was inspected; None = names tell nothing.
         still: lets no further part come.
+        peer: the camera's process.
     """
 
     camera: Mapping[str, Any]
@@ -67,6 +70,7 @@ class Line:
     truth: Callable[[NDArray[np.uint8]], Truth | None]
     told: Callable[[Verdict], Truth | None] = lambda verdict: None
     still: Callable[[], None] = lambda: None
+    peer: Any = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ class Outcomes:
     """PASSes that ought not to be."""
     unchecked: int
     """PASSes whose picture was not shown, or cannot be read."""
+    taken: list[tuple[Verdict, int]]
+    """Those whose picture tells when it was taken, with that time [us]."""
 
     def window(self, one: Round) -> list[Verdict]:
         """Return the parts that were triggered from the fault's beginning to its end."""
@@ -216,8 +222,16 @@ def played(
         time.sleep(_BEFORE_S)
         judgement = books.closed()
         verdicts = books.consumed()
-        wrong, unchecked = _checked(scene, verdicts)
-        return Outcomes(scene.rounds, verdicts, judgement, _said(scene), wrong, unchecked)
+        truths = _truths(scene, verdicts)
+        return Outcomes(
+            rounds=scene.rounds,
+            verdicts=verdicts,
+            judgement=judgement,
+            said=_said(scene),
+            wrong=[fault for verdict, known in truths for fault in _wrong(scene.line, verdict, known)],
+            unchecked=sum(verdict.outcome is Outcome.PASS and not known for verdict, known in truths),
+            taken=[(v, truth.taken_us) for v, known in truths for truth in known if truth.taken_us is not None],
+        )
 
 
 @contextlib.contextmanager
@@ -264,8 +278,6 @@ def _settings(folder: Path) -> dict[str, Any]:
         "budget_ms": BUDGET_MS,
         "picture_rate_hz": 100.0,
         "start": "wait",
-        "retry_s": 0.2,
-        "retry_limit_s": 2.0,
     }
 
 
@@ -293,28 +305,36 @@ def _lines(status: Status) -> Iterator[str]:
             yield f"camera {camera.state}: {camera.detail}"
 
 
-def _checked(scene: Scene, verdicts: Sequence[Verdict]) -> tuple[list[str], int]:
-    """Return what is wrong with the PASSes, and how many could not be checked."""
+def _truths(scene: Scene, verdicts: Sequence[Verdict]) -> list[tuple[Verdict, list[Truth]]]:
+    """Return each verdict with what is known of its picture: by its name, by the picture as the station shows it."""
     shown = {(header.epoch, header.seq): jpeg for header, jpeg in scene.ear.pictures}
-    wrong, unchecked = [], 0
+    found = []
     for verdict in verdicts:
-        if verdict.outcome is not Outcome.PASS:
-            continue
-        truths = [scene.line.told(verdict), _seen(scene.line, shown.get((verdict.epoch, verdict.seq)))]
-        unchecked += not any(truths)
-        wrong += [fault for truth in truths if truth is not None for fault in _faults_of_pass(verdict, truth)]
-    return wrong, unchecked
+        known = (scene.line.told(verdict), _seen(scene.line, shown.get((verdict.epoch, verdict.seq))))
+        found.append((verdict, [truth for truth in known if truth is not None]))
+    return found
 
 
 def _seen(line: Line, jpeg: bytes | None) -> Truth | None:
     return None if jpeg is None else line.truth(np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0), np.uint8))
 
 
-def _faults_of_pass(verdict: Verdict, truth: Truth) -> Iterator[str]:
-    if truth.defect:
-        yield f"part {verdict.part}: PASS of a picture with a defect"
-    if truth.taken_us is not None and verdict.published_us - truth.taken_us > 1000 * BUDGET_MS:
-        yield f"part {verdict.part}: PASS of a picture {(verdict.published_us - truth.taken_us) / 1000:.0f} ms old"
+def _wrong(line: Line, verdict: Verdict, known: Sequence[Truth]) -> Iterator[str]:
+    """Yield what is wrong with a PASS."""
+    if verdict.outcome is not Outcome.PASS:
+        return
+    for truth in known:
+        if truth.defect:
+            yield f"part {verdict.part}: PASS of a picture with a defect"
+        if truth.taken_us is None:
+            continue
+        age_ms = (verdict.published_us - truth.taken_us) / 1000
+        if age_ms > BUDGET_MS:
+            yield f"part {verdict.part}: PASS of a picture {age_ms:.0f} ms old"
+        # Of a line that asks for its pictures: what was taken before is another part's.
+        early_ms = (verdict.trigger_us - truth.taken_us) / 1000
+        if line.rate_hz is not None and early_ms > _BARCODE_MS:
+            yield f"part {verdict.part}: PASS of a picture taken {early_ms:.0f} ms before its trigger"
 
 
 def counted(verdicts: Sequence[Verdict]) -> str:
