@@ -135,12 +135,11 @@ class Line:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.frames()) >= wanted, timeout_s), self.faults
 
-    def wait_for_fault(self, timeout_s: float = 30) -> float:
-        """Return when the next fault was told [s]."""
-        before = len(self.faults)
+    def wait_for_fault(self, after_s: float, timeout_s: float = 30) -> float:
+        """Return when the first fault after then was told [s]."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.faults) > before, timeout_s)
-        return self.faults[before][0]
+            assert self._changed.wait_for(lambda: self.faults and self.faults[-1][0] > after_s, timeout_s)
+        return next(told_s for told_s, _ in self.faults if told_s > after_s)
 
     def frames(self) -> list[Seen]:
         return [one for one in self.seen if one.age_ms is not None]
@@ -187,9 +186,8 @@ def test_a_server_that_hangs_gives_no_old_picture(server: Server) -> None:
         with Line(source(server.port)).running() as line, Line(source(other.port)).running() as undisturbed:
             server.send(signal.SIGSTOP)
             stopped_s = time.monotonic()
-            gone_s = line.wait_for_fault()
-            while time.monotonic() < stopped_s + 6:
-                line.wait_for_fault()
+            gone_s = line.wait_for_fault(stopped_s)
+            line.wait_for_fault(stopped_s + 6)
             server.send(signal.SIGCONT)
             going_s = time.monotonic()
             line.wait_for_frames(10)
@@ -223,10 +221,10 @@ def test_a_short_stop_taints_what_was_read_slowly(server: Server) -> None:
 def test_a_server_that_is_killed_and_comes_back(server: Server) -> None:
     """The loss is told at once; while it is away each try fails with its reason; then frames come again."""
     with Line(source(server.port)).running() as line:
-        server.end()
         killed_s = time.monotonic()
-        gone_s = line.wait_for_fault()
-        line.wait_for_fault()
+        server.end()
+        gone_s = line.wait_for_fault(killed_s)
+        line.wait_for_fault(gone_s)
         server.start()
         started_s = time.monotonic()
         line.wait_for_frames(10)
@@ -257,7 +255,7 @@ def test_a_network_that_delays_gives_no_old_picture(server: Server) -> None:
     with Network(server.port) as network, Line(source(network.port)).running() as line:
         line.wait_for_frames(30)
         network.delay_s = 0.3
-        line.wait_for_fault()
+        line.wait_for_fault(time.monotonic())
         network.delay_s = 0.0
         line.wait_for_frames(10)
     line.require_fresh()
