@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from edge.client import Event
+from edge.control import Requester, new_id
 from edge.errors import CameraError
 from edge.inspector.camera import Actual, Camera, Frame, Unusable, Watched, make_camera
-from edge.records import Outcome, Reason, Status, Verdict
+from edge.records import VERSION, Mode, Outcome, Reason, Status, Verdict
+from edge.requests import Trigger, Triggered
 from edge.rig import Rig, bundle_table
 from edge.settings import CameraSettings
 from tests.peers.gige.fake import FakeCamera
@@ -329,18 +331,22 @@ def failed(event: Event) -> bool:
     return isinstance(event, Status) and not event.ready and event.cameras[0].state == "failed"
 
 
-def test_the_station_inspects_what_the_camera_sees_and_outlives_it(tiny_bundle: Path) -> None:
-    """Sound and bad parts are told apart; the camera is killed: not ready; it is back: ready, and verdicts go on."""
-    source = {"kind": "genicam", "rate_hz": 10.0, "exposure_us": 1000.0}
-    tree = {
+def station(bundle: Path, **camera: Any) -> dict[str, Any]:
+    source = {"kind": "genicam", "exposure_us": 1000.0, **camera.pop("source")}
+    return {
         "station": "line1",
         "budget_ms": 1000,
         "retry_s": 0.2,
         "start": "wait",
         "backend": {"threads": 1},
-        "bundle": bundle_table(tiny_bundle),
-        "cameras": [{"name": "cam1", "height": 192, "width": 256, "source": source}],
+        "bundle": bundle_table(bundle),
+        "cameras": [{"name": "cam1", "height": 192, "width": 256, "source": source, **camera}],
     }
+
+
+def test_the_station_inspects_what_the_camera_sees_and_outlives_it(tiny_bundle: Path) -> None:
+    """Sound and bad parts are told apart; the camera is killed: not ready; it is back: ready, and verdicts go on."""
+    tree = station(tiny_bundle, source={"rate_hz": 10.0})
     with FakeCamera(scene=True) as fake, Rig(tree, flags=()) as rig:
         line = Line(rig)
         line.until(ready)
@@ -354,12 +360,34 @@ def test_the_station_inspects_what_the_camera_sees_and_outlives_it(tiny_bundle: 
         assert line.until(ready) < 15
         before = len(line.verdicts)
         line.until(lambda event: len(line.verdicts) >= before + 20)
-        assert {verdict.outcome for verdict in line.verdicts[before:]} <= {
-            Outcome.PASS,
-            Outcome.REJECT,
-            Outcome.UNKNOWN,
-        }
+        assert {verdict.outcome for verdict in line.verdicts[before:]} >= {Outcome.PASS, Outcome.REJECT}
         rig.process.terminate()
         with pytest.raises(AssertionError, match="has stopped"):
             line.until(lambda event: False)
     assert [verdict.seq for verdict in line.verdicts] == list(range(1, len(line.verdicts) + 1))
+
+
+def test_each_trigger_of_the_station_has_its_verdict(tiny_bundle: Path) -> None:
+    """One picture for each; of a camera that is gone UNKNOWN(camera), and that is told before the next trigger."""
+    tree = station(tiny_bundle, source={"rate_hz": 200.0}, trigger="software")
+    with FakeCamera(scene=True) as fake, Rig(tree, flags=()) as rig, Requester(rig.control) as line_plc:
+        line = Line(rig)
+        line.until(ready)
+
+        def trigger() -> Verdict:
+            asked = Trigger(
+                version=VERSION, id=new_id(), part_id=None, tag=None, counter=None, mode=Mode.PRODUCTION, cameras=None
+            )
+            part = line_plc.demand(asked, Triggered).part
+            line.until(lambda event: isinstance(event, Verdict) and event.part == part)
+            return line.verdicts[-1]
+
+        assert all(trigger().outcome in (Outcome.PASS, Outcome.REJECT) for _ in range(10))
+        fake.kill()
+        assert line.until(failed) < 6
+        lost = trigger()
+        assert (lost.outcome, lost.reason) == (Outcome.UNKNOWN, Reason.CAMERA)
+        fake.start()
+        line.until(ready)
+        assert all(trigger().outcome in (Outcome.PASS, Outcome.REJECT) for _ in range(10))
+    assert len(line.verdicts) == 21

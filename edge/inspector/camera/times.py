@@ -9,8 +9,8 @@ _S = 1_000_000_000
 _STEP_NS = 1 * _MS
 # Frames that arrived around a step carry times of before it.
 _DISTRUST_NS = 1 * _S
-# Two quartzes, each 50 ppm off, drift apart by at most this share.
-_DRIFT = 100e-6
+# Two quartz clocks, 100 ppm each.
+_DRIFT = 200e-6
 # Held back for longer than this, in the camera or on the way, a frame does not show what stands before the camera.
 STALE_NS = 1 * _S
 
