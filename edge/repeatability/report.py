@@ -86,7 +86,7 @@ def report_from_study(shown: Sequence[Presentation], truth: Mapping[str, Truth],
         parts=tuple(_part(part, [one for one in shown if one.part == part], truth.get(part)) for part in outcomes),
         agreement=agreement(outcomes, truth),
         spreads=spread,
-        near=None if recipe is None else near_limits(found, recipe, spread),
+        near=None if recipe is None else near_limits(found, recipe),
     )
 
 
@@ -117,7 +117,7 @@ def show(console: Console, report: Report) -> None:
     elif report.near:
         console.print(_table_of_near(report.near))
     else:
-        console.print(Text(f"no part lies within {NEAR_SDS:g} repeatability deviations of a limit", "green"))
+        console.print(Text(f"no part lies within {NEAR_SDS:g} of its standard deviations of a limit", "green"))
 
 
 def _table_of_parts(report: Report) -> Table:
@@ -166,9 +166,12 @@ def _table_of_spreads(report: Report) -> Table:
 
 
 def _table_of_near(near: Sequence[Near]) -> Table:
-    table = _table(f"Within {NEAR_SDS:g} deviations of a limit", "part", "class", "quantity", "mean", "limit")
+    table = _table(
+        f"Within {NEAR_SDS:g} deviations of a limit", "part", "class", "quantity", "mean", "deviation", "limit"
+    )
     for one in near:
-        table.add_row(Text(one.part), Text(one.defect), one.quantity, f"{one.mean:.4g}", f"{one.limit:.4g}")
+        figures = (f"{figure:.4g}" for figure in (one.mean, one.sd, one.limit))
+        table.add_row(Text(one.part), Text(one.defect), one.quantity, *figures)
     return table
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 
 import msgspec
 
 from edge.records import Outcome, Verdict
 from edge.rules import Recipe
 
-# A limit within so many standard deviations of what a part measures on the average is near: one presentation in 400
-# would fall on its other side, if what is measured were normal.
+# A limit within so many standard deviations of what a part measures on the average is near: beyond them one
+# presentation in 700 would fall on its other side, if what is measured were normal.
 NEAR_SDS = 3.0
 
 QUANTITIES = ("area_px", "peak", "score")
@@ -85,23 +85,30 @@ def spreads(found: Mapping[str, Sequence[Mapping[str, Measured]]]) -> tuple[Spre
     return tuple(_spread(found, name, quantity) for name, quantity in every)
 
 
-def near_limits(
-    found: Mapping[str, Sequence[Mapping[str, Measured]]], recipe: Recipe, all_spreads: Sequence[Spread]
-) -> tuple[Near, ...]:
-    """Return the parts whose mean lies within NEAR_SDS repeatability deviations of the recipe's limit."""
-    sds = {(spread.defect, spread.quantity): spread.repeatability_sd for spread in all_spreads}
+def near_limits(found: Mapping[str, Sequence[Mapping[str, Measured]]], recipe: Recipe) -> tuple[Near, ...]:
+    """
+    Return the parts whose mean lies within NEAR_SDS of their own standard deviations of the recipe's limit.
+
+    Their own, not the pooled one: a large region spreads more than a small one.
+    """
     near = []
     for limits in recipe.classes:
         of = {"area_px": limits.min_area_px, "peak": limits.min_peak, "score": limits.gate}
         for quantity, limit in of.items():
             if limit <= 0:
                 continue  # It excludes nothing.
-            sd = sds.get((limits.name, quantity)) or 0.0
             for part, values in _values(found, limits.name, quantity).items():
                 # What is not there at all is no region that a limit could be about.
-                if max(values) > 0 and abs(fmean(values) - limit) <= NEAR_SDS * sd:
+                if len(values) > 1 and max(values) > 0 and abs(fmean(values) - limit) <= NEAR_SDS * stdev(values):
                     near.append(
-                        Near(part=part, defect=limits.name, quantity=quantity, mean=fmean(values), sd=sd, limit=limit)
+                        Near(
+                            part=part,
+                            defect=limits.name,
+                            quantity=quantity,
+                            mean=fmean(values),
+                            sd=stdev(values),
+                            limit=limit,
+                        )
                     )
     return tuple(near)
 

@@ -44,7 +44,7 @@ def test_parts_near_a_limit_are_named() -> None:
     """Within three deviations; a limit of 0 excludes nothing, and a part without a region has none near it."""
     found = {"near": [one(20), one(24)], "far": [one(90), one(94)], "none": [one(0), one(0)]}
     values = recipe(limits("pits", min_area_px=28.0, min_peak=0.0, gate=0.9))
-    near = near_limits(found, values, spreads(found))
+    near = near_limits(found, values)
     assert [(n.part, n.quantity, n.limit) for n in near] == [("near", "area_px", 28.0)]
 
 
