@@ -16,7 +16,7 @@ from edge.control import Requester, new_id
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError, WireError
 from edge.records import VERSION, Status
 from edge.requests import AskStatus, StatusAnswer
-from edge.settings import CameraSettings, FolderSource, GenicamSource, Station, read_station
+from edge.settings import CameraSettings, FolderSource, Station, read_station
 from engines.contract import PixelFormat
 
 _ASK_S = 0.2
@@ -79,8 +79,7 @@ def subject_of(flags: Looking) -> Subject:
         ConfigurationError: no such camera in the file, or what is asked of the device cannot be.
     """
     if flags.config is None:
-        settings = _bare(flags)
-        return Subject(settings, "--device", None, _format_of_device(settings))
+        return _bare(flags)
     station = read_station(flags.config)
     settings = _named(station, flags.name, flags.config)
     return Subject(left_as_it_is(settings), str(flags.config), station, format_of(station, settings))
@@ -128,39 +127,52 @@ def _named(station: Station, name: str | None, config: Path) -> CameraSettings:
     return found[0]
 
 
-def _bare(flags: Looking) -> CameraSettings:
+def _bare(flags: Looking) -> Subject:
     device = flags.device or ""
-    source = _source(device, flags)
     asked = {key: value for key, value in (("width", flags.width), ("height", flags.height)) if value is not None}
-    # The canvas of a bare device is what it gives.
-    canvas = {"width": _LARGEST_PX, "height": _LARGEST_PX, **asked}
-    if source["kind"] == "genicam":
-        width, height, source["offset_x"], source["offset_y"] = _region(device)
-        canvas = {"width": width, "height": height, **asked}
-    try:
-        return CameraSettings.model_validate({"name": "device", "source": source, **canvas})
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise ConfigurationError(f"--device {device}: {fault['loc'][-1]} = {fault['input']}: {fault['msg']}") from error
-
-
-def _source(device: str, flags: Looking) -> dict[str, Any]:
     path = Path(device)
+    # The canvas of a bare device is what it gives.
+    largest = {"width": _LARGEST_PX, "height": _LARGEST_PX, **asked}
     if path.is_dir():
-        return {"kind": "replay", "path": path, "rate_hz": flags.rate_hz}
+        return _subject(device, {"kind": "replay", "path": path, "rate_hz": flags.rate_hz}, largest)
     if device.isdigit() or device.startswith("/dev/") or "://" in device or path.is_file():
-        asked = {"width": flags.width, "height": flags.height, "rate_hz": flags.rate_hz}
-        return {"kind": "opencv", "device": int(device) if device.isdigit() else device, **asked}
-    return {"kind": "genicam", "device": device, "rate_hz": flags.rate_hz}
+        number_or_path = int(device) if device.isdigit() else device
+        source = {"kind": "opencv", "device": number_or_path, "rate_hz": flags.rate_hz, **asked}
+        return _subject(device, source, largest)
+    return _genicam(device, flags.rate_hz, asked)
 
 
-def _region(device: str) -> tuple[int, int, int, int]:
-    """Return width, height and corner of the region that a GenICam camera is set to: looking at it changes none."""
-    found = _BOX.fullmatch(features_of(device).get(_REGION, ""))
+def _genicam(device: str, rate_hz: float | None, asked: dict[str, int]) -> Subject:
+    """Return a GenICam camera with the region that it is set to: looking at it changes none."""
+    told = features_of(device)
+    if told.get("state") == "in use":
+        # Opening it would say so too, after the seconds that it takes to be refused.
+        raise CameraError(f"{device}: is in use by another program or host, or gone this moment; close the other one")
+    found = _BOX.fullmatch(told.get(_REGION, ""))
     if found is None:
         raise CameraError(f"{device}: does not tell its region; look at it with a station's file")
     width, height, left, top = (int(number) for number in found.groups())
-    return width, height, left, top
+    source = {"kind": "genicam", "device": device, "rate_hz": rate_hz, "offset_x": left, "offset_y": top}
+    return _subject(
+        device, source, {"width": width, "height": height, **asked}, _format_of_pixels(told.get(_FORMAT, ""))
+    )
+
+
+def _subject(
+    device: str, source: dict[str, Any], canvas: dict[str, int], format_: PixelFormat | None = None
+) -> Subject:
+    try:
+        settings = CameraSettings.model_validate({"name": "device", "source": source, **canvas})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise ConfigurationError(f"--device {device}: {fault['loc'][-1]} = {fault['input']}: {fault['msg']}") from error
+    return Subject(settings, "--device", None, format_)
+
+
+def _format_of_pixels(name: str) -> PixelFormat | None:
+    from edge.inspector.camera.pixels import LAYOUTS
+
+    return next((layout.becomes for known, layout in LAYOUTS.items() if known == name), None)
 
 
 def features_of(device: str | None) -> dict[str, str]:
@@ -178,16 +190,6 @@ def features_of(device: str | None) -> dict[str, str]:
     from edge.inspector.camera.driver import chosen
 
     return features(chosen(found(), device))
-
-
-def _format_of_device(settings: CameraSettings) -> PixelFormat | None:
-    source = settings.source
-    if not isinstance(source, GenicamSource):
-        return None
-    from edge.inspector.camera.pixels import LAYOUTS
-
-    name = features_of(source.device).get(_FORMAT, "")
-    return next((layout.becomes for known, layout in LAYOUTS.items() if known == name), None)
 
 
 def format_of(station: Station, settings: CameraSettings) -> PixelFormat | None:
