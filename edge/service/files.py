@@ -55,8 +55,14 @@ def service_files(program: Path, *, machine_key: bool) -> Iterator[ServiceFile]:
 
 
 def example_configuration(station: str, first_port: int) -> str:
-    """Return the commented example for a station; its endpoints are four ports from *first_port* on."""
+    """
+    Return the commented example for a station; its endpoints are four ports from *first_port* on.
+
+    Where the service keeps its state is named: by hand (--check, a try in a terminal) it is looked for there too.
+    """
     text = shipped("example.toml").replace("line1", station)
+    for key in ("state_dir", "engine_cache"):
+        text = text.replace(f'#{key} = "/var/lib', f'{key} = "/var/lib')
     for offset, name in enumerate(("results", "masks", "pictures", "control")):
         default = f'"tcp://127.0.0.1:{5556 + offset}"'
         ours = f'"tcp://127.0.0.1:{first_port + offset}"'

@@ -34,7 +34,9 @@ def test_everything_is_laid_out_and_said(tmp_path: Path, capsys: pytest.CaptureF
     assert {said[str(tmp_path / path)] for path in (UNIT, SYSUSERS, TMPFILES, RULES, LINE1)} == {"made"}
     program = Path(sys.executable).with_name("edge-inspectd")
     assert f"ExecStart={program} /etc/edge-inspect/%i.toml\n" in (tmp_path / UNIT).read_text()
-    assert Station.model_validate(read_toml(tmp_path / LINE1)).station == "line1"
+    station = _station(tmp_path, "line1")
+    assert (station.station, station.state_dir) == ("line1", Path("/var/lib/edge-inspect/line1"))
+    assert station.engine_cache == Path("/var/lib/edge-inspect/engines")
     assert not list(tmp_path.rglob("*.half"))
 
 
