@@ -40,12 +40,12 @@ def run(out: Path, scale: float) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in _LINES}
     for _ in range(rounds):
         for name, line in _LINES.items():
-            found[name].append(_watched(line, max(4.0, _SECONDS * scale)))
+            found[name].append(watched(line, max(4.0, _SECONDS * scale)))
     _print(found)
     return {"rounds": found, "broken": [f"{name}: {line}" for name, of in found.items() for line in _broken(of)]}
 
 
-def _watched(line: Callable[[Path], AbstractContextManager[Line]], seconds: float) -> dict[str, Any]:
+def watched(line: Callable[[Path], AbstractContextManager[Line]], seconds: float) -> dict[str, Any]:
     """Return how long it took from glass to verdict, and whose time it was [ms]."""
 
     def play(scene: Scene) -> None:

@@ -33,7 +33,7 @@ BUDGET_MS = 300
 _RATE_HZ = 20.0
 _PICTURES, _DIFFERENT = 4000, 40
 _DEFECT, _SOUND = "defect", "sound"
-_BEFORE_S = 1.5
+_BEFORE_S = 1.0
 # A barcode counts milliseconds.
 _BARCODE_MS = 1.0
 _PATIENCE_S = 60.0
@@ -228,7 +228,7 @@ def played(
             verdicts=verdicts,
             judgement=judgement,
             said=_said(scene),
-            wrong=[fault for verdict, known in truths for fault in _wrong(scene.line, verdict, known)],
+            wrong=[fault for verdict, known in truths for fault in wrong_with(scene.line, verdict, known)],
             unchecked=sum(verdict.outcome is Outcome.PASS and not known for verdict, known in truths),
             taken=[(v, truth.taken_us) for v, known in truths for truth in known if truth.taken_us is not None],
         )
@@ -256,10 +256,10 @@ def pictures_line(folder: Path) -> Iterator[Line]:
         "slots": 8,
         "source": {"kind": "replay", "path": pictures},
     }
-    yield Line(camera, _RATE_HZ, _truth_of_plate, _truth_by_name)
+    yield Line(camera, _RATE_HZ, truth_of_plate, _truth_by_name)
 
 
-def _truth_of_plate(image: NDArray[np.uint8]) -> Truth:
+def truth_of_plate(image: NDArray[np.uint8]) -> Truth:
     """A plate is grey 128; squares are of 220 or 40, ten pixels or more wide."""
     blurred = cv2.blur(image, (5, 5))
     return Truth(defect=bool(blurred.max() > 180 or blurred.min() < 80))
@@ -319,8 +319,8 @@ def _seen(line: Line, jpeg: bytes | None) -> Truth | None:
     return None if jpeg is None else line.truth(np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0), np.uint8))
 
 
-def _wrong(line: Line, verdict: Verdict, known: Sequence[Truth]) -> Iterator[str]:
-    """Yield what is wrong with a PASS."""
+def wrong_with(line: Line, verdict: Verdict, known: Sequence[Truth]) -> Iterator[str]:
+    """Yield what is wrong with a PASS, by what is *known* of its picture."""
     if verdict.outcome is not Outcome.PASS:
         return
     for truth in known:
