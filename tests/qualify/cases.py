@@ -197,14 +197,16 @@ CASES = (
     Case(
         Fault("clock a day ahead", _step(86_400), _step(0), 3.0, frozenset(), None, interrupts=False),
         under=_under_another_clock,
+        stops=False,
     ),
     Case(
         Fault("clock a day back", _step(-86_400), _step(0), 3.0, frozenset(), None, interrupts=False),
         under=_under_another_clock,
+        stops=False,
     ),
-    Case(Fault("RTSP server killed", _peer("kill"), _peer("start"), 4.0, _GONE, 1.5), line=rtsp_line),
+    Case(Fault("RTSP server killed", _peer("kill"), _peer("start"), 4.0, _GONE, 1.5), line=rtsp_line, stops=False),
     Case(Fault("RTSP server hung (SIGSTOP)", _peer("hang"), _peer("go_on"), 4.0, _GONE, 1.5), line=rtsp_line),
-    Case(Fault("GigE camera killed", _peer("kill"), _peer("start"), 4.0, _GONE, 2.0), line=gige_line),
+    Case(Fault("GigE camera killed", _peer("kill"), _peer("start"), 4.0, _GONE, 2.0), line=gige_line, stops=False),
     Case(Fault("GigE camera hung (SIGSTOP)", _peer("hang"), _peer("go_on"), 4.0, _GONE, 2.0), line=gige_line),
     Case(Fault("fired GigE camera killed", _peer("kill"), _peer("start"), 4.0, _GONE, 3.0), line=fired_gige_line),
     Case(

@@ -90,7 +90,7 @@ def restarted(times: int) -> dict[str, Any]:
 
     def play(scene: Scene) -> None:
         for number in range(times):
-            scene.suffer(ENDED if number % 2 else KILLED)
+            scene.suffer(ENDED if number % 2 else KILLED, before_s=0.1)
 
     found = _played(Case(KILLED), play)
     over_s = [_s(one.over_us, one.mended_us) for one in found.rounds]
@@ -135,7 +135,15 @@ def _print(rows: dict[str, dict[str, Any]], stops: dict[str, dict[str, Any]]) ->
     table(
         f"Faults: seconds, median (lowest to highest) of the rounds; {HANG_S:g} s is hang_s. Over: from the fault's"
         " end (*: from its beginning, nobody ends it) until the station is ready and has judged a part",
-        ("fault", "first UNKNOWN", "ready withdrawn", "over", "parts meanwhile", "without a verdict", "wrongly PASS"),
+        (
+            "fault",
+            "first UNKNOWN",
+            "ready withdrawn, or alarm",
+            "over",
+            "parts meanwhile",
+            "without a verdict",
+            "wrongly PASS",
+        ),
         [
             (
                 name,

@@ -119,9 +119,9 @@ class Scene:
     ear: Ear
     rounds: list[Round] = field(default_factory=list)
 
-    def suffer(self, fault: Fault) -> None:
-        """Let the fault happen once, and wait until it is over."""
-        time.sleep(_BEFORE_S)
+    def suffer(self, fault: Fault, before_s: float = _BEFORE_S) -> None:
+        """Let the line go on for so long, then the fault happen once, and wait until it is over."""
+        time.sleep(before_s)
         one = Round(SYSTEM_CLOCK.now_us())
         self.rounds.append(one)
         fault.inject(self)
