@@ -168,12 +168,26 @@ class _Rotten(Disk):
 
 
 def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    """And left as it is; the folder is free again."""
+    """And left as it is, byte for byte, also one that is kept in another mode; the folder is free again."""
     opened(tmp_path).close(clean=True)
+    altered(tmp_path / FILE, "PRAGMA journal_mode = DELETE")
     altered(tmp_path / FILE, "PRAGMA user_version = 99")
+    before = (tmp_path / FILE).read_bytes()
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="version 99, expected 2 at most"):
             opened(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE]
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_file_of_a_newer_release_is_refused_on_a_full_disk_too(tmp_path: Path) -> None:
+    """It is not taken for one that cannot be read, and set aside when there is room again."""
+    opened(tmp_path).close(clean=True)
+    altered(tmp_path / FILE, "PRAGMA user_version = 99")
+    disk = Disk()
+    disk.full = True
+    with pytest.raises(ConfigurationError, match="version 99, expected 2 at most"):
+        opened(tmp_path, connect=disk)
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE]
 
 
