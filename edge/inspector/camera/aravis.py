@@ -200,6 +200,9 @@ class AravisHandle:
 
     def start(self, buffers: int, resend: bool, retention_ms: int) -> None:
         with _told("does not start"):
+            if self._camera.is_gv_device():
+                # Packet sockets are for root; the service is not, and what is tested shall be what runs on the line.
+                self._camera.gv_set_stream_options(Aravis.GvStreamOption.PACKET_SOCKET_DISABLED)
             self._stream = stream = self._camera.create_stream(None, None)
             if self._camera.is_gv_device():
                 stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
