@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.station.systemd import Notifier, watchdog_period_s
+from edge.station.systemd import Notifier, extension, watchdog_period_s
+from tests.support.station import Bench
 
 
 @contextlib.contextmanager
@@ -96,3 +97,19 @@ def test_a_watchdog_meant_for_another_process_is_not_fed(monkeypatch: pytest.Mon
     monkeypatch.setenv("WATCHDOG_USEC", "10000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() if mine else os.getppid()))
     assert watchdog_period_s() == (5.0 if mine else None)
+
+
+def test_a_start_that_takes_long_is_extended_by_each_cycle_until_it_is_ready() -> None:
+    """Together with the sign of life; afterwards there is only that, and nothing is said at a stop."""
+    bench = Bench()
+    bench.after(2100)
+    bench.after(2100)
+    assert bench.notifier.states.count("WATCHDOG=1") == bench.notifier.states.count(extension()) >= 2
+    bench.get_ready()
+    begun = len(bench.notifier.states)
+    bench.after(2100)
+    bench.loop.stop_requested = True
+    bench.after(2100)
+    later = bench.notifier.states[begun:]
+    assert later.count("WATCHDOG=1") == 2
+    assert extension() not in later
