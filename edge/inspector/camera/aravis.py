@@ -36,6 +36,8 @@ except (ImportError, ValueError) as error:
         f"GenICam cameras need Aravis and PyGObject, which are not here ({error}); {_MENDING}"
     ) from error
 
+# What the kernel keeps while the receiving thread waits for a processor; it gives no more than net.core.rmem_max.
+_SOCKET_FRAMES = 4
 # One list of cameras for the whole process: it must not change between counting them and reading of the last.
 _LIST = threading.Lock()
 
@@ -205,7 +207,8 @@ class AravisHandle:
                 self._camera.gv_set_stream_options(Aravis.GvStreamOption.PACKET_SOCKET_DISABLED)
             self._stream = stream = self._camera.create_stream(None, None)
             if self._camera.is_gv_device():
-                stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
+                stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.FIXED)
+                stream.set_property("socket-buffer-size", _SOCKET_FRAMES * self._camera.get_payload())
                 stream.set_property("frame-retention", 1000 * retention_ms)
                 if not resend:
                     stream.set_property("packet-resend", Aravis.GvStreamPacketResend.NEVER)
