@@ -164,7 +164,7 @@ class Outcomes:
     """As they were consumed."""
     judgement: Judgement
     said: list[str]
-    """What the station said of itself in the faults' windows, each once."""
+    """What the station said of itself in the faults' windows, each once, and of a part of each reason there."""
     wrong: list[str]
     """PASSes that ought not to be."""
     unchecked: int
@@ -227,7 +227,7 @@ def played(
             rounds=scene.rounds,
             verdicts=verdicts,
             judgement=judgement,
-            said=_said(scene),
+            said=[*_said(scene), *_details(scene, verdicts)],
             wrong=[fault for verdict, known in truths for fault in wrong_with(scene.line, verdict, known)],
             unchecked=sum(verdict.outcome is Outcome.PASS and not known for verdict, known in truths),
             taken=[(v, truth.taken_us) for v, known in truths for truth in known if truth.taken_us is not None],
@@ -295,6 +295,17 @@ def _said(scene: Scene) -> list[str]:
         inside = sorted(line for line in told if one.injected_us < line[0] < until_us)
         lines.update(dict.fromkeys(line.replace(str(scene.folder), "...") for _, line in inside))
     return list(lines)
+
+
+def _details(scene: Scene, verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the first part of each reason in the faults' windows was told of."""
+    first: dict[Reason, str] = {}
+    for one in scene.rounds:
+        until_us = one.over_us or SYSTEM_CLOCK.now_us()
+        for verdict in verdicts:
+            if verdict.reason is not None and one.injected_us <= verdict.published_us <= until_us:
+                first.setdefault(verdict.reason, f"part UNKNOWN({verdict.reason.value}): {verdict.detail}")
+    return list(first.values())
 
 
 def _lines(status: Status) -> Iterator[str]:
