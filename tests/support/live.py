@@ -16,6 +16,8 @@ from edge.inspector.camera import Frame, Unusable, latest
 
 RATE_HZ = 10.0
 PERIOD_S = 1 / RATE_HZ
+SETTLED = 6
+"""The last picture of a queue, and those behind it that show that it is empty: the last of them is fresh."""
 
 
 def noise(seed: int) -> NDArray[np.uint8]:

@@ -6,12 +6,15 @@ from collections import deque
 
 from edge.settings import OpenCVSource
 
-# So many distances between pictures make a measured period, and so many in a row show that one is waited for.
-_REMEMBERED, _IN_A_ROW = 15, 3
+# So many distances between pictures make a measured period.
+_REMEMBERED = 15
+# So many in a row show that pictures are waited for: none of them shortened the way to us by more than this part of a
+# period, and the last few came no faster than they were made. The first alone would be fooled by a reader that was held
+# up a while ago, the second by one that was held up just now.
+_IN_A_ROW, _LAST_FEW = 5, 3
+_SHORTENED, _AS_FAST_AS_MADE = 0.5, 0.8
 # Without rate and time stamps: so much has to be seen before a period is believed.
 _LEAST_SEEN, _LEAST_SEEN_S = 5, 0.2
-# Pictures that are waited for come no faster than they are made; less is jitter.
-_AS_FAST_AS_MADE = 0.8
 # A thread of a busy process comes so late by itself, and is silent so long.
 _SCHEDULING_S, _SILENT_S = 0.02, 0.25
 # Two quartz clocks part company by less than this.
@@ -94,22 +97,33 @@ class Freshness:
         return None if period_s is None else max(self._slow_periods * period_s, _SCHEDULING_S)
 
     def _has_caught_up(self, distance_s: float) -> bool:
-        """Tell whether the latest pictures came no faster than they were made."""
-        (first_s, first_stamp_s), (last_s, last_stamp_s) = self._row[0], self._row[-1]
-        made_s = 0.0 if first_stamp_s is None or last_stamp_s is None else last_stamp_s - first_stamp_s
-        if made_s <= 0.0 and self.period_s is None:
+        """Tell whether the queue is empty: the latest pictures came at the pace at which they were made."""
+        made_s = self._made_s()
+        if made_s is None and self.period_s is None:
             self._measure(distance_s)
-        if len(self._row) <= _IN_A_ROW:
+        if len(self._row) <= _IN_A_ROW or made_s is None:
             return False
-        made_s = max(made_s, _IN_A_ROW * (self.period_s or 0.0))
-        if made_s <= 0.0 or last_s - first_s < _AS_FAST_AS_MADE * made_s:
+        came_s = [came_s for came_s, _ in self._row]
+        delays_s = [came - made for came, made in zip(came_s, made_s, strict=True)]
+        period_s = (made_s[-1] - made_s[0]) / _IN_A_ROW
+        if min(delays_s) < delays_s[0] - _SHORTENED * period_s:
+            return False
+        if came_s[-1] - came_s[-1 - _LAST_FEW] < _AS_FAST_AS_MADE * _LAST_FEW * period_s:
             return False
         if not self._measured:
             self._distances_s.clear()
-            self._distances_s.append(made_s / _IN_A_ROW)
+            self._distances_s.append(period_s)
             self._measured = True
         self._waited_for = True
         return True
+
+    def _made_s(self) -> list[float] | None:
+        """Return when the latest pictures were made, from any one moment on; None = that is not known."""
+        stamps_s = [stamp_s for _, stamp_s in self._row if stamp_s is not None]
+        if len(stamps_s) == len(self._row) and stamps_s[-1] > stamps_s[0]:
+            return stamps_s
+        period_s = self.period_s
+        return None if period_s is None else [n * period_s for n in range(len(self._row))]
 
     def _measure(self, distance_s: float) -> None:
         if distance_s > 0.0:

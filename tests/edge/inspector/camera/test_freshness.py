@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.inspector.camera.freshness import Freshness
@@ -32,34 +33,54 @@ def fresh(judge: Freshness, distances_s: Iterable[float], stamps_s: Iterable[flo
 def test_what_comes_out_of_a_queue_is_doubtful(settings: dict[str, Any]) -> None:
     """An open begins with pictures of the second before; the first one that was waited for a while is fresh."""
     found = fresh(freshness(**settings), [0.0] + [0.001] * 25 + [0.04] * 20)
-    assert not any(found[:28])
-    assert all(found[36:])
+    assert not any(found[:30])
+    assert all(found[38:])
     assert found == sorted(found)
 
 
 def test_time_stamps_tell_the_end_of_a_queue() -> None:
     """Pictures of a stream come as far apart as they were made as soon as none waits any more: no rate is needed."""
     judge = freshness()
-    found = doubts(judge, [0.0] + [0.002] * 30 + [0.033] * 6, [0.0, *(0.033 * n for n in range(36))])
-    assert all(found[:33])
-    assert not any(found[34:])
+    found = doubts(judge, [0.0] + [0.002] * 30 + [0.033] * 9, [0.0, *(0.033 * n for n in range(39))])
+    assert all(found[:35])
+    assert not any(found[35:])
     assert judge.period_s == pytest.approx(0.033, rel=0.05)
+
+
+@pytest.mark.parametrize("held_up_s", [0.05, 0.11, 0.5])
+@pytest.mark.parametrize("after", range(1, 30))
+def test_a_reader_that_is_held_up_takes_no_queue_for_the_present(held_up_s: float, after: int) -> None:
+    """A busy machine lets its thread wait while it empties the queue: that is no picture that was waited for."""
+    queued = [0.001] * 30
+    queued[after] = held_up_s
+    stamps = [n / 30 for n in range(50)]
+    assert all(doubts(freshness(), queued + [1 / 30] * 20, stamps)[:30])
+    assert all(doubts(freshness(rate_hz=30.0), queued + [1 / 30] * 20)[:30])
+
+
+def test_jitter_does_not_keep_a_camera_closed() -> None:
+    """Pictures that come in pairs, and those that come a period early or late, are of the present."""
+    stamps = [n / 30 for n in range(90)]
+    assert not any(doubts(freshness(rate_hz=30.0), [2 / 30, 0.0] * 45, stamps)[12:])
+    late_s = np.random.default_rng(3).uniform(0, 0.04, 90)
+    distances_s = np.diff(np.array(stamps) + late_s, prepend=0.0)
+    assert not any(doubts(freshness(), distances_s.tolist(), stamps)[25:])
 
 
 def test_a_slow_picture_is_doubtful_and_those_behind_it() -> None:
     """OpenCV gives what its decoder still holds after a time-out as good; so does a driver with its queue."""
     judge = freshness(rate_hz=10.0)
-    found = doubts(judge, [0.1] * 10 + [2.0] + [0.001] * 4 + [0.1] * 6)
-    assert not any(found[4:10])
+    found = doubts(judge, [0.1] * 10 + [2.0] + [0.001] * 4 + [0.1] * 9)
+    assert not any(found[5:10])
     assert "came 2000 ms after the one before, expected 250 ms or less" in found[10]
-    assert all(found[10:17])
-    assert not any(found[18:])
+    assert all(found[10:19])
+    assert not any(found[19:])
 
 
 def test_one_lost_frame_is_no_doubt() -> None:
     """Twice the period passes, and jitter; a faster camera is allowed what the machine's scheduling takes."""
-    assert all(fresh(freshness(rate_hz=10.0), [0.1] * 5 + [0.2, 0.1, 0.05, 0.24, 0.1])[4:])
-    assert all(fresh(freshness(**FAST), [0.01] * 5 + [0.02] * 3)[4:])
+    assert all(fresh(freshness(rate_hz=10.0), [0.1] * 6 + [0.2, 0.1, 0.05, 0.24, 0.1])[5:])
+    assert all(fresh(freshness(**FAST), [0.01] * 6 + [0.02] * 3)[5:])
 
 
 def test_a_measured_period_follows_a_camera_that_becomes_slower() -> None:
@@ -74,7 +95,7 @@ def test_a_measured_period_follows_a_camera_that_becomes_slower() -> None:
 
 def test_a_period_that_was_set_is_not_forgotten() -> None:
     """A camera that does not keep its rate stays doubtful: the engineer has to look at one of the two."""
-    assert not any(fresh(freshness(rate_hz=50.0), [0.02] * 5 + [0.2] * 30)[5:])
+    assert not any(fresh(freshness(rate_hz=50.0), [0.02] * 6 + [0.2] * 30)[6:])
 
 
 def test_pictures_faster_than_the_rate_are_never_fresh() -> None:
@@ -87,7 +108,7 @@ def test_a_picture_that_is_late_by_its_time_stamp_is_doubtful() -> None:
     """A network that is too slow delays each picture a little more, and none of them was read for long."""
     judge = freshness(rate_hz=30.0)
     stamps = [n / 30 for n in range(60)]
-    assert not any(doubts(judge, [1 / 30] * 60, stamps)[4:])
+    assert not any(doubts(judge, [1 / 30] * 60, stamps)[5:])
     late = [judge.doubt(102.0 + n * 0.05, 2.0 + n / 30) for n in range(20)]
     assert not any(late[:12])
     assert all("late by its stream's time stamps, expected 200 ms or less" in doubt for doubt in late[13:])
@@ -96,7 +117,7 @@ def test_a_picture_that_is_late_by_its_time_stamp_is_doubtful() -> None:
 def test_clocks_may_drift_apart() -> None:
     """Two quartz clocks differ by seconds after a day; that is no delay."""
     judge = freshness(rate_hz=1.0)
-    assert all(fresh(judge, [1.0001] * 5000, range(5000))[4:])
+    assert all(fresh(judge, [1.0001] * 5000, range(5000))[5:])
 
 
 def test_limits_follow_the_period() -> None:

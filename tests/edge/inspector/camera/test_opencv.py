@@ -19,7 +19,7 @@ from edge.inspector.camera.opencv import OpenCVCamera
 from edge.records import Reason
 from edge.settings import OpenCVSource
 from engines.contract import PixelFormat
-from tests.support.live import RATE_HZ, Live, noise, stand_in
+from tests.support.live import RATE_HZ, SETTLED, Live, noise, stand_in
 
 
 def camera(
@@ -89,7 +89,7 @@ def test_a_live_picture_that_repeats_is_unusable(monkeypatch: pytest.MonkeyPatch
     """The last picture once more is what OpenCV gives for a corrupt one; the next new one is inspected again."""
     live = stand_in(monkeypatch, Live())
     source = camera("http://camera/1", "mono8", rate_hz=RATE_HZ)
-    live.give_many(4)
+    live.give_many(SETTLED)
     source.open(1)
     found = [live.first(source.read, noise(1001))]
     for seed in (1001, 1001, 1002, 1001):
@@ -110,7 +110,7 @@ def test_the_first_picture_after_an_open_repeats_none(monkeypatch: pytest.Monkey
     source = camera("http://camera/1", "mono8", rate_hz=RATE_HZ)
     for _ in range(2):
         live.give(noise(1001))
-        live.give_many(3)
+        live.give_many(SETTLED - 1)
         source.open(1)
         assert isinstance(live.first(source.read, noise(1001)), Frame)
         live.end()
@@ -121,7 +121,7 @@ def test_a_live_source_counts_for_itself_and_cannot_be_asked(monkeypatch: pytest
     """What the camera or the network lost is not in our numbers; what it shows was taken before a request."""
     live = stand_in(monkeypatch, Live())
     source = camera("http://name:secret@camera/1", rate_hz=RATE_HZ)
-    live.give_many(4)
+    live.give_many(SETTLED)
     actual = source.open(1)
     assert (actual.numbered, actual.triggerable, actual.counts) == (False, False, False)
     assert actual.description == "http://***@camera/1 by V4L2, 64x48, 10 Hz"
