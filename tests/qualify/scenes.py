@@ -274,6 +274,8 @@ def _settings(folder: Path) -> dict[str, Any]:
     return {
         "bundle": {"path": kept_bundle(folder / "made"), "allow_unsigned": True},
         "engine_cache": folder / "engines",
+        # Where it goes with the scene: a station that is killed leaves its sockets behind.
+        "run_dir": folder / "run",
         "backend": {"threads": 1},
         "budget_ms": BUDGET_MS,
         "picture_rate_hz": 100.0,
