@@ -144,7 +144,7 @@ class Control:
         answer = msgspec.structs.replace(answer, id=id_)
         entry = self._in_hand.pop(id_, None) if isinstance(asked.request, ONCE) else None
         if entry is not None and not (isinstance(answer, Refused) and answer.code in NOT_YET):
-            kept = self._triggers if isinstance(asked.request, Trigger) else self._others
+            kept = self._triggers if isinstance(asked.request, (Trigger, Expect)) else self._others
             self._keep(kept, id_, _Answered(entry.digest, answer, renew=renew))
         self._send(asked.peer if entry is None else entry.peer, answer, payload)
 
@@ -208,6 +208,8 @@ def _parts(frames: list[bytes]) -> tuple[tuple[bytes, ...], list[bytes]]:
 
 
 def _names(request: AnyRequest) -> Names | None:
+    if isinstance(request, Expect):
+        return request.part_id, None, None
     return (request.part_id, request.tag, request.counter) if isinstance(request, Trigger) else None
 
 

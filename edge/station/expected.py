@@ -46,6 +46,7 @@ class Expecting:
             return
         self._asked, self._until_us = asked, self._clock.now_us() + round(1e6 * request.seconds)
         self._triggers.announced = Announced(
+            request=request.id,
             mode=request.mode,
             part_id=request.part_id,
             since_us=self._clock.now_us(),

@@ -53,7 +53,8 @@ class Firing:
                     deadline_us=entry.deadline_us,
                     journaled=True,
                 ),
-                (entry.part_id, entry.tag, entry.counter),
+                # A tag of a part that was expected is its frame's: whoever expected it does not know it.
+                (entry.part_id, entry.tag if entry.source == SOFTWARE else None, entry.counter),
             )
             self.remember(entry.part_id, entry.part)
 

@@ -27,10 +27,12 @@ class Announced:
     The next part that a camera sees by itself.
 
     Attributes:
+        request: id of the request that said so.
         since_us: frames that were taken before are of others.
         came: told the part and the journal's ticket of its trigger.
     """
 
+    request: str
     mode: Mode
     part_id: str | None
     since_us: int
@@ -175,6 +177,7 @@ class Triggers:
             message.t_us,
             tag=message.tag,
             part_id=None if announced is None else announced.part_id,
+            request=None if announced is None else announced.request,
             window_us=window_us,
         )
         if announced is not None:

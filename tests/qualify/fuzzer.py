@@ -25,13 +25,13 @@ import zmq
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from edge.requests import REQUESTS, Pause, Reload, Selftest, Trigger, UseRecipe
+from edge.requests import REQUESTS, Expect, Pause, Reload, Selftest, Trigger, UseRecipe
 from edge.wire import LARGEST_REQUEST, request_from_frame
 
 Message = tuple[str, list[bytes]]
 """Kind, and the parts to send."""
 
-_DEEDS = (Trigger, UseRecipe, Reload, Selftest, Pause)
+_DEEDS = (Trigger, Expect, UseRecipe, Reload, Selftest, Pause)
 _HALF_OPEN = 30
 _RECONNECT_EVERY = 2000
 # A greeting of ZMTP 3 and what follows it, to be cut anywhere.
@@ -59,6 +59,9 @@ _GOOD: dict[str, Any] = {
     "counter": 1,
     "mode": "production",
     "cameras": None,
+    "seconds": 1.0,
+    "by": "r",
+    "parts": [{"name": "r", "part": 1}],
 }
 _scalars = (
     st.none()

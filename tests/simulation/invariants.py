@@ -16,6 +16,7 @@ from edge.requests import Refused, Trigger, Triggered
 from edge.station.control import NOT_YET, ONCE
 from edge.station.entries import TriggerEntry, VerdictEntry
 from edge.station.ledger import line_from_verdict
+from edge.station.triggers import SOFTWARE
 from tests.simulation.truth import Asked, Frame, FrameKey, PartTruth, Run, Truth
 
 P = ParamSpec("P")
@@ -227,7 +228,8 @@ def a_pass_is_proven(truth: Truth, part: PartTruth, verdict: Verdict) -> str | N
 def _cameras_of(truth: Truth, part: PartTruth) -> set[str]:
     """Return the cameras that a part is to be seen by, from settings and request alone."""
     cameras = truth.station.cameras
-    if part.entry.request is not None:
+    if part.entry.source == SOFTWARE:
+        assert part.entry.request is not None
         request = truth.asked[part.entry.request].request
         assert isinstance(request, Trigger)
         return set(request.cameras or [c.name for c in cameras if c.trigger == "software"])
@@ -300,7 +302,7 @@ def unknown_has_a_true_reason(truth: Truth, run: Run, part: PartTruth, verdict: 
 @invariant
 def late_is_not_what_never_came(truth: Truth, run: Run, part: PartTruth, verdict: Verdict) -> str | None:
     """A part of which all that came is judged is not late: a view that never came is the camera's."""
-    if verdict.reason is not Reason.LATE or truth.station.parts.join == "each" or part.entry.request is not None:
+    if verdict.reason is not Reason.LATE or truth.station.parts.join == "each" or part.entry.source == SOFTWARE:
         return None
     window_us = part.entry.trigger_us + 1000 * truth.station.parts.window_ms
     awaited = [view.camera for view in verdict.views if view.frame is not None and view.camera not in part.found]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge.records import Mode
 from edge.requests import (
     AnyAnswer,
     AnyRequest,
     AskStatus,
+    Expect,
     Ledger,
     Pause,
     Reload,
@@ -54,12 +56,16 @@ class People:
 
     def _drawn(self, head: dict[str, object]) -> AnyRequest:
         rng = self._world.rng
-        kind = rng.choice(("recipe", "recipe", "recipe", "pause", "pause", "bundle", "selftest", "ledger", "status"))
+        kinds = ("recipe", "recipe", "recipe", "pause", "pause", "bundle", "selftest", "ledger", "status", "expect")
+        kind = rng.choice(kinds)
         if kind == "recipe":
             name = rng.choice(("station", "fine", "coarse", "refused", "broken", "absent"))
             return UseRecipe(**head, name=name)  # type: ignore[arg-type]
         if kind == "pause":
             return Pause(**head, role="engineer", reason="belt", minutes=rng.choice((0.0, 0.005, 0.02)))  # type: ignore[arg-type]
+        if kind == "expect":
+            mode = rng.choice((Mode.CHALLENGE, Mode.GAUGE))
+            return Expect(**head, part_id=None, mode=mode, seconds=rng.choice((0.0, 0.02, 0.5)))  # type: ignore[arg-type]
         if kind == "bundle":
             return Reload(**head, bundle=rng.choice((None, "/bundle/a", "/bundle/b")))  # type: ignore[arg-type]
         if kind == "selftest":

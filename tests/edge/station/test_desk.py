@@ -190,3 +190,19 @@ def test_a_page_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.
     answer = _replay_of(page, tmp_path, monkeypatch)
     assert isinstance(answer, Refused)
     assert (answer.code, "row 7 is no verdict" in answer.text) == (Refusal.NOT_JOURNALED, True)
+
+
+def test_a_station_that_starts_paused_has_started(tmp_path: Path) -> None:
+    """A service manager is told, parts are seen and counted as paused; when the pause is over they are inspected."""
+    one = Bench(folder=tmp_path)
+    one.get_ready()
+    one.ask(pause(1))
+    two = Bench(folder=tmp_path, clock=one.clock, hang_s=3600)
+    two.get_ready()
+    assert two.notifier.states.count("READY=1") == 1
+    assert (two.publisher.statuses[-1].state, two.publisher.statuses[-1].ready) == ("paused", False)
+    two.hear(two.captured(1))
+    assert [(v.mode, v.reason) for v in two.publisher.verdicts] == [(Mode.PAUSED, Reason.PAUSED)]
+    two.after(61_000)
+    assert two.publisher.statuses[-1].ready
+    assert two.notifier.states.count("READY=1") == 1
