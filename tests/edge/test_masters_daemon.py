@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -15,12 +16,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.calibration import keep_calibration
 from edge.challenge import main as challenge
 from edge.control import Requester, new_id
 from edge.records import Mode, Outcome, Reason, Status
 from edge.repeatability.main import main as repeatability
 from edge.requests import AskStatus, Replay, StatusAnswer, Trigger, Triggered
 from edge.rig import toml_from_tree
+from edge.settings import CalibratedCamera, CalibrationFile, ZoneTable
 
 PATIENCE_S = 60.0
 SOUND, BRIGHT, DARK = "1.png", "0.png", "2.png"
@@ -38,6 +41,7 @@ class Site:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = (folder / "station.log").open("wb")
         self.control = f"ipc://{folder}/control"
+        self.more: dict[str, Any] = {"challenge": {"grace_min": 0, "parts": MASTERS}}
 
     def start(self, pictures: Sequence[str], **camera: Any) -> None:
         """Start the station, anew if it runs, and wait until it inspects."""
@@ -56,7 +60,7 @@ class Site:
             "bundle": {"path": self.bundle, "allow_unsigned": True},
             "backend": {"threads": 1},
             "cameras": [{"name": "cam1", "height": 100, "width": 170, "source": source, **camera}],
-            "challenge": {"grace_min": 0, "parts": MASTERS},
+            **self.more,
             "endpoints": {name: f"ipc://{self.folder}/{name}" for name in ("results", "masks", "pictures", "control")},
         }
         self.config.write_text(toml_from_tree(tree), encoding="utf-8")
@@ -98,12 +102,40 @@ class Site:
         raise AssertionError(f"no verdict of part {part}")
 
 
+def calibration(folder: Path, box: tuple[int, int, int, int]) -> Path:
+    """Write a calibration of the camera with one ignore zone."""
+    measured = CalibratedCamera(
+        name="cam1",
+        date=datetime(2026, 11, 22, tzinfo=timezone.utc),
+        by="M. Muster",
+        height=100,
+        width=170,
+        mm_per_px=0.5,
+        ignore=(ZoneTable(box=box),),
+    )
+    keep_calibration(folder / "c.toml", CalibrationFile(version=1, station="line1", cameras=(measured,)), replaced=None)
+    return folder / "c.toml"
+
+
 @pytest.fixture
 def site(tmp_path: Path, tiny_bundle: Path) -> Iterator[Site]:
     """Return a site whose station is stopped at the end."""
     site = Site(tmp_path, tiny_bundle)
     yield site
     site.close()
+
+
+def test_what_lies_in_an_ignore_zone_is_no_defect_on_the_line_either(site: Site) -> None:
+    """The inspector works with what the station has read; another zone is another recipe hash."""
+    hashes = set()
+    for box, outcome in (((0, 0, 170, 100), Outcome.PASS), ((0, 0, 1, 1), Outcome.REJECT)):
+        site.more = {"calibration": calibration(site.folder, box)}
+        site.start([BRIGHT], trigger="software")
+        recipe = site.status().recipe
+        assert recipe is not None
+        hashes.add(recipe.hash)
+        assert site.product() == (outcome, None)
+    assert len(hashes) == 2
 
 
 def give(site: Site, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
