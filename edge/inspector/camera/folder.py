@@ -198,7 +198,7 @@ class FolderCamera:
             return self._refused(spool, entry, path, identity, fault)
         picture = converted(image, self._format) if self._convert else image
         misfit = fault_of_format(picture, self._format)
-        spool.took(identity)
+        spool.took(entry, identity)
         self._last = _Taken(path, identity, inspected=misfit is None)
         if misfit is not None:
             return self._unusable(entry, misfit, Reason.GEOMETRY, picture)
@@ -207,7 +207,7 @@ class FolderCamera:
 
     def _refused(self, spool: Spool, entry: Entry, path: Path, identity: Identity | None, fault: str = "") -> Unusable:
         if identity is not None:
-            spool.took(identity)
+            spool.took(entry, identity)
             self._last = _Taken(path, identity, inspected=False)
         return self._unusable(entry, fault or entry.detail)
 

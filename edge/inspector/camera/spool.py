@@ -18,6 +18,9 @@ from edge.inspector.camera.files import Identity, is_picture
 from edge.inspector.camera.watch import MOST_NOTES, Note
 from edge.settings import FolderSource
 
+# Of files that were found before they were told; so many the kernel may still have to tell of.
+_MOST_UNTOLD = 16_384
+
 
 class Fate(Enum):
     """What shall become of a file."""
@@ -73,6 +76,7 @@ class Spool:
         self._entries: dict[str, Entry] = {}
         self._lost: list[Entry] = []
         self._taken: set[Identity] = set()
+        self._untold: dict[str, Identity] = {}
         self._order = itertools.count()
         self._looked_us: int | None = None
         self.look_at_us = now_us
@@ -92,7 +96,7 @@ class Spool:
 
     def tell(self, note: Note) -> None:
         """A file is finished."""
-        if not self._is_ours(note.name):
+        if not self._is_ours(note.name) or self._comes_too_late(note):
             return
         if note.identity in self._taken:
             self._put_renamed(note)
@@ -153,9 +157,13 @@ class Spool:
         entry.give_up_us = max(entry.give_up_us, now_us + self._settle_us + self._complete_us)
         self.put_back(entry, identity, now_us + self._settle_us)
 
-    def took(self, identity: Identity) -> None:
+    def took(self, entry: Entry, identity: Identity) -> None:
         """That one is a part: whatever its name, it is none again."""
         self._taken.add(identity)
+        if not entry.told:
+            self._untold[entry.name] = identity
+            if len(self._untold) > _MOST_UNTOLD:
+                del self._untold[next(iter(self._untold))]
 
     def knows(self, identity: Identity) -> bool:
         return identity in self._taken
@@ -163,6 +171,11 @@ class Spool:
     def forget(self, identity: Identity) -> None:
         """It lies in the folder no more."""
         self._taken.discard(identity)
+
+    def _comes_too_late(self, note: Note) -> bool:
+        """Tell whether it is of a file that was found before, and taken; it may have been put away since."""
+        identity = self._untold.get(note.name)
+        return identity is not None and note.identity in (None, identity)
 
     def _put_renamed(self, note: Note) -> None:
         """A file that was a part has another name by now: it is none again, and is put away all the same."""

@@ -366,6 +366,22 @@ def test_more_files_than_are_noted_are_all_found(bench: Bench, monkeypatch: pyte
     assert bench.names() == []
 
 
+def test_what_was_found_and_moved_before_it_was_told_is_one_part(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system was slower than a look into the folder: its word comes too late, and is of no other part."""
+    late: list[Path] = []
+    with monkeypatch.context() as held:
+        held.setattr(FolderWatch, "note", lambda _, path: late.append(path))
+        camera = bench.open(afterwards="move", **FAST)
+        put(bench.folder, "a.png", png(1))
+        assert value(frame(camera)) == 1
+        assert camera.read() is None
+    assert late == [bench.folder / "a.png"]
+    camera._watch.note(late[0])
+    assert camera.read() is None
+    put(bench.folder, "a.png", png(2))
+    assert value(frame(camera)) == 2
+
+
 def test_under_every_a_parts_time_is_when_it_is_read(bench: Bench) -> None:
     """A batch that lies in the folder is each in its turn, and not late for having waited."""
     camera = bench.open(from_arrival=False)
