@@ -141,11 +141,13 @@ def _print(listed: Listed, station: Station | None) -> None:
         console.print(_table_of_nodes(listed.v4l2))
     else:
         console.print(Text("v4l2: no device (/dev/video*); check cable and driver: lsusb, dmesg"))
+    console.print()
     if listed.genicam:
         console.print(_table_of_devices(listed.genicam))
     else:
         console.print(Text(f"genicam: {listed.genicam_fault or 'no camera answers'}"), soft_wrap=True)
     if station is not None:
+        console.print()
         console.print(_table_of_station(listed.station, station))
 
 

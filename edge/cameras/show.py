@@ -195,7 +195,7 @@ def _print(subject: Subject, shown: Shown) -> None:
         ("sharpness", _measure(shown.sharpness, ".1f", limits.sharpness_low, None)),
         ("saturated", _measure(shown.saturated, ".2%", None, None)),
         ("numbered", Text(_NUMBERED[shown.numbered])),
-        ("triggerable", Text(_TRIGGERABLE[shown.triggerable])),
+        ("triggerable", Text(_triggerable(subject, shown))),
         ("counts", Text(_COUNTS[shown.counts])),
         *_unknown(shown),
     ):
@@ -218,6 +218,12 @@ _COUNTS = {
     True: "yes: its numbers go on while it is closed",
     False: "no: what passes while it is closed is not known",
 }
+
+
+def _triggerable(subject: Subject, shown: Shown) -> str:
+    if isinstance(subject.settings.source, GenicamSource) and not shown.triggerable:
+        return f'with trigger = "software"; it is opened with "{subject.settings.trigger}" now'
+    return _TRIGGERABLE[shown.triggerable]
 
 
 def _rate(shown: Shown) -> str:
