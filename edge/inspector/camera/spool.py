@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -74,7 +75,7 @@ class Spool:
         self._source = source
         self._settle_us, self._complete_us = 1000 * source.settle_ms, 1000 * source.complete_ms
         self._entries: dict[str, Entry] = {}
-        self._lost: list[Entry] = []
+        self._lost: deque[Entry] = deque()
         self._taken: set[Identity] = set()
         self._untold: dict[str, Identity] = {}
         self._order = itertools.count()
@@ -84,7 +85,7 @@ class Spool:
 
     @property
     def has_room(self) -> bool:
-        return len(self._entries) < MOST_NOTES
+        return len(self._entries) + len(self._lost) < MOST_NOTES
 
     def shall_look(self, now_us: int) -> bool:
         """Tell whether the folder shall be gone through. Not for the sake of a few: that costs with each file in it."""
@@ -138,7 +139,7 @@ class Spool:
     def next(self, now_us: int) -> Entry | None:
         """Return and forget the first that may be looked at; see put_back()."""
         if self._lost:
-            return self._lost.pop(0)
+            return self._lost.popleft()
         ready = [entry for entry in self._entries.values() if entry.due_us <= now_us]
         return self._entries.pop(min(ready, key=lambda entry: entry.order).name) if ready else None
 
