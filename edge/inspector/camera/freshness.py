@@ -75,6 +75,9 @@ class Freshness:
         """
         distance_s = 0.0 if self._came_s is None else came_s - self._came_s
         self._came_s = came_s
+        if self._goes_back(stamp_s):
+            self._row.clear()
+            self._waited_for, self._least_delay_s = False, None
         late = self._lateness(came_s, stamp_s, distance_s)
         limit_s = self._slow_s()
         if limit_s is not None and distance_s > limit_s:
@@ -91,6 +94,11 @@ class Freshness:
             self._distances_s.append(distance_s)
             return late
         return "comes out of a queue, or faster than rate_hz: it may be an old one"
+
+    def _goes_back(self, stamp_s: float | None) -> bool:
+        """Tell whether the stream's time begins anew: earlier stamps are not comparable then."""
+        last_s = self._row[-1][1] if self._row else None
+        return stamp_s is not None and last_s is not None and stamp_s < last_s
 
     def _slow_s(self) -> float | None:
         period_s = self.period_s

@@ -23,6 +23,7 @@ _TOLERANCE = 0.02
 _EXACT = {"width", "height"}
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _PROBE_S = 0.5
+_TIMED_OUT = 0.95
 # linux/videodev2.h: struct v4l2_capability and v4l2_requestbuffers.
 _QUERYCAP, _CAPABILITY_BYTES, _DEVICE_CAPS_AT, _VIDEO_CAPTURE = 0x80685600, 104, 88, 0x00000001
 _REQBUFS, _ONE_MAPPED_BUFFER = 0xC0145608, struct.pack("5I", 1, 1, 1, 0, 0)
@@ -45,9 +46,11 @@ def opened(source: OpenCVSource) -> cv2.VideoCapture:
     """
     began_s = time.monotonic()
     capture = _opened(source)
+    # A probe that hit the time-out leaves an open handle whose time stamps are wrong.
+    timed_out = _is_url(source) and time.monotonic() - began_s >= _TIMED_OUT * source.open_timeout_ms / 1000
     try:
-        if not capture.isOpened():
-            raise CameraError(f"camera {shown(source)}: does not open: {_why_not(source, time.monotonic() - began_s)}")
+        if timed_out or not capture.isOpened():
+            raise CameraError(f"camera {shown(source)}: does not open: {_why_not(source, timed_out)}")
         _apply(capture, source)
     except CameraError:
         capture.release()
@@ -114,9 +117,11 @@ def _text_from_fourcc(code: float) -> str:
 # ---- why it does not open: OpenCV does not say -----------------------------------------------------------------
 
 
-def _why_not(source: OpenCVSource, took_s: float) -> str:
+def _why_not(source: OpenCVSource, timed_out: bool) -> str:
+    if timed_out:
+        return f"no stream within open_timeout_ms = {source.open_timeout_ms}: it hangs, or the network is too slow"
     if _is_url(source):
-        return _why_no_stream(source, took_s)
+        return _why_no_stream(source)
     node = Path(f"/dev/video{source.device}" if isinstance(source.device, int) else source.device)
     try:
         descriptor = os.open(node, os.O_RDWR | os.O_NONBLOCK)
@@ -158,9 +163,7 @@ def _busy(node: Path) -> str:
     return f"{node} is in use by another program, or it hangs: fuser -v {node} tells; end that program, or replug it"
 
 
-def _why_no_stream(source: OpenCVSource, took_s: float) -> str:
-    if took_s >= 0.9 * source.open_timeout_ms / 1000:
-        return f"no answer within open_timeout_ms = {source.open_timeout_ms}: it hangs, or the network loses it"
+def _why_no_stream(source: OpenCVSource) -> str:
     try:
         parts = urlsplit(str(source.device))
         address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80))

@@ -114,6 +114,15 @@ def test_a_picture_that_is_late_by_its_time_stamp_is_doubtful() -> None:
     assert all("late by its stream's time stamps, expected 200 ms or less" in doubt for doubt in late[13:])
 
 
+def test_time_stamps_that_go_back_begin_anew() -> None:
+    """A camera whose clock was set: its pictures are doubtful until their pace is known again, and late by nothing."""
+    judge = freshness(rate_hz=10.0)
+    found = doubts(judge, [0.1] * 40, [*(0.1 * n for n in range(20)), *(0.1 * n for n in range(20))])
+    assert not any(found[5:20])
+    assert all(found[20:25])
+    assert not any(found[25:])
+
+
 def test_clocks_may_drift_apart() -> None:
     """Two quartz clocks differ by seconds after a day; that is no delay."""
     judge = freshness(rate_hz=1.0)

@@ -14,6 +14,7 @@ import cv2
 import pytest
 
 from edge.errors import CameraError
+from edge.inspector.camera import video
 from edge.inspector.camera.video import opened, shown
 from edge.settings import OpenCVSource
 from tests.support.live import Live
@@ -102,6 +103,15 @@ def test_time_outs_and_one_decoder_thread_are_there_before_a_stream_is_opened(mo
 # ---- why it does not open --------------------------------------------------------------------------------------
 
 
+def test_a_stream_whose_probe_timed_out_is_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV says that it is; its time stamps are wrong then."""
+    live, times = Live(), iter((100.0, 102.9))
+    monkeypatch.setattr(cv2, "VideoCapture", live)
+    monkeypatch.setattr(video.time, "monotonic", lambda: next(times))
+    assert "no stream within open_timeout_ms = 3000" in refused(source("rtsp://camera/1"))
+    assert live.released.is_set()
+
+
 @pytest.mark.parametrize("device", ["/dev/video-none", 97, "missing.avi"])
 def test_a_device_that_is_not_there_does_not_open(device: str | int) -> None:
     """One line with the device, and what there is."""
@@ -183,7 +193,7 @@ def test_an_address_where_nobody_answers_says_so(monkeypatch: pytest.MonkeyPatch
     assert "secret" not in refused(source("rtsp://user:secret@127.0.0.1:9/cam"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         text = refused(source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam", open_timeout_ms=200))
-        assert "no answer within open_timeout_ms = 200" in text
+        assert "no stream within open_timeout_ms = 200" in text
         monkeypatch.setattr(cv2, "VideoCapture", _closed)
         assert "it answers but gives no stream" in refused(source(f"http://127.0.0.1:{server.getsockname()[1]}/cam"))
     assert "no host" in refused(source("rtsp://:5x/cam")) or "check cable, address and port" in refused(
