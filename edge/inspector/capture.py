@@ -60,6 +60,8 @@ class CameraThread(threading.Thread):
         self._settings = settings
         self._fired = settings.trigger == "software"
         self._most_late_us = 1000 * settings.max_trigger_delay_ms
+        # Areas in mm2 and ignore zones hold for a place and size of the picture alone.
+        self._exact = settings.mm_per_px is not None or bool(settings.ignore)
         self._camera = camera
         self._ring = ring
         self._context = context
@@ -183,7 +185,20 @@ class CameraThread(threading.Thread):
             self._refuse(shot, Reason.CAMERA, "the camera was asked for a picture and gave none in time")
             return
         self._next = taken.number + 1
-        self._report(taken, self._ring.take(0), actual, started_us, shot)
+        self._report(self._in_time(taken, shot), self._ring.take(0), actual, started_us, shot)
+
+    def _in_time(self, taken: Frame | Unusable, shot: _Shot) -> Frame | Unusable:
+        """Refuse what a live camera took late: its trigger may have been repeated, or have waited. A file has no time."""
+        late_us = taken.captured_us - shot.told_us
+        source = self._settings.source
+        if not (source.live and source.paced) or isinstance(taken, Unusable) or late_us <= self._most_late_us:
+            return taken
+        limit_ms, name = self._settings.max_trigger_delay_ms, self._settings.name
+        text = (
+            f"camera '{name}': frame {taken.number}: taken up to {late_us / 1000:.1f} ms after the request, expected "
+            f"max_trigger_delay_ms = {limit_ms} or less; exposure and the picture's way count"
+        )
+        return Unusable(taken.number, taken.captured_us, taken.source, Reason.CAMERA, text, taken.tag)
 
     def _next_shot(self, timeout_s: float) -> _Shot | None:
         """Return the next part to look at; None when there is none, or when its deadline has passed already."""
@@ -244,10 +259,15 @@ class CameraThread(threading.Thread):
 
     def _fill(self, slot: Slot, frame: Frame, started_us: int, shot: _Shot | None) -> tuple[Reason | None, str]:
         """Copy the frame into its slot; return what speaks against inspecting it."""
+        (height, width), name = frame.image.shape[:2], self._settings.name
+        if self._exact and (height, width) != (self._settings.height, self._settings.width):
+            expected = f"{self._settings.height}x{self._settings.width}, the canvas (height x width)"
+            text = f"picture {height}x{width}, expected {expected}: mm_per_px and ignore zones hold for no other size"
+            return Reason.GEOMETRY, f"{frame.source}: {text}; set the source, or height and width of camera {name}"
         try:
             slot.canvas.write(frame.image)
         except ValueError as error:
-            return Reason.GEOMETRY, f"{frame.source}: {error}; set height and width of camera {self._settings.name}"
+            return Reason.GEOMETRY, f"{frame.source}: {error}; set height and width of camera {name}"
         slot.measures = measures_from_picture(slot.canvas.picture)
         slot.trigger_us = None if shot is None else started_us - shot.told_us
         slot.captured_us = SYSTEM_CLOCK.now_us()

@@ -39,13 +39,15 @@ class CameraSettings(Strict):
         256,
         ge=16,
         le=16384,
-        description="largest picture: height of the canvas; of an opencv or genicam source every one [px]",
+        description="largest picture: height of the canvas; of an opencv or genicam source, and with mm_per_px or "
+        "ignore, every one [px]",
     )
     width: int = Field(
         1600,
         ge=16,
         le=16384,
-        description="largest picture: width of the canvas; of an opencv or genicam source every one [px]",
+        description="largest picture: width of the canvas; of an opencv or genicam source, and with mm_per_px or "
+        "ignore, every one [px]",
     )
     convert_to: PixelFormat | None = Field(
         None, description="mono8 or bgr8: convert what the source delivers; none = it must already be the manifest's"
@@ -78,8 +80,8 @@ class CameraSettings(Strict):
         50,
         ge=1,
         le=60_000,
-        description="a picture asked for by a request is not taken later than this: the next part may stand there; "
-        "for trigger = software",
+        description="a picture asked for by a request is not taken later than this: the next part may stand there; of "
+        "a genicam source exposure and the picture's way count; for trigger = software",
     )
     counter_offset: int = Field(0, description="frame number + this = number of the part; for parts.join = counter")
     expect_every_ms: int | None = Field(

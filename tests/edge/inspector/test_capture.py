@@ -94,9 +94,11 @@ class Stage:
         trigger: str = "free-run",
         max_delay_ms: int = 60_000,
         overload: str | None = None,
+        source: dict[str, Any] | None = None,
+        place: dict[str, Any] | None = None,
         **retry: float,
     ) -> None:
-        source = {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
+        source = source or {"kind": "replay", "path": ".", "rate_hz": 1000 if paced else None}
         settings = CameraSettings.model_validate(
             {
                 "name": "cam1",
@@ -106,6 +108,7 @@ class Stage:
                 "trigger": trigger,
                 "max_trigger_delay_ms": max_delay_ms,
                 "overload": overload,
+                **(place or {}),
             }
         )
         station = Station.model_validate({"station": "line1", "cameras": [settings], "retry_s": 0.01, **retry})
@@ -294,6 +297,38 @@ def test_a_picture_larger_than_the_canvas_is_a_geometry_fault(stage: Callable[..
     assert slot is not None
     assert slot.captured_us == 0
     one.ring.release(1, 2)
+    assert one.captured().fault is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"mm_per_px": 0.1}, {"ignore": [{"name": "clamp", "box": [0, 0, 5, 5]}]}],
+    ids=lambda place: next(iter(place)),
+)
+@pytest.mark.parametrize(("height", "width"), [(20, 29), (10, 15), (21, 30)])
+def test_what_was_measured_at_a_place_holds_for_one_size(
+    stage: Callable[..., Stage], place: dict[str, Any], height: int, width: int
+) -> None:
+    """A picture of half the size is of another scale, and its zones lie elsewhere: not inspected by either."""
+    one = stage([frame(1, height=height, width=width), frame(2)], place=place)
+    one.start()
+    one.state()
+    first = one.captured()
+    assert first.fault is Reason.GEOMETRY
+    for part in ("1.png", f"{height}x{width}", "20x30", "cam1"):
+        assert part in first.detail
+    slot = one.ring.find(1, 1)
+    assert slot is not None
+    assert slot.captured_us == 0
+    one.ring.release(1, 1)
+    assert one.captured().fault is None
+
+
+def test_without_a_scale_a_smaller_picture_is_inspected(stage: Callable[..., Stage]) -> None:
+    """It is padded: a folder may hold pieces of every size."""
+    one = stage([frame(1, height=10)])
+    one.start()
+    one.state()
     assert one.captured().fault is None
 
 
@@ -512,6 +547,42 @@ def test_a_shot_that_would_come_too_late_is_not_taken(
     assert (third.part, third.frame_no, third.fault) == (3, 2, None)
     one.ring.release(late.open_no, late.frame_no)
     assert one.ring.find(1, 2) is not None
+
+
+def test_a_picture_that_a_live_camera_took_late_is_not_inspected(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost trigger is repeated after half a second: the request was in time, the picture shows the next part."""
+    clock = Clock()
+    monkeypatch.setattr("edge.inspector.capture.SYSTEM_CLOCK", clock)
+    clock.us, image = 10**6, np.full((20, 30), 1, np.uint8)
+
+    def taken_after(number: int, us: int) -> Step:
+        return lambda: Frame(image, number, clock.us + us, str(number))
+
+    steps = [taken_after(1, 50_000), taken_after(2, 50_001), taken_after(3, 620_000), taken_after(4, 20_000)]
+    one = stage(steps, slots=4, trigger="software", max_delay_ms=50, source={"kind": "genicam"})
+    for part in (1, 2, 3, 4):
+        one.fire(part)
+    one.start()
+    one.state()
+    found = [one.captured() for _ in range(4)]
+    assert [(m.part, m.fault) for m in found] == [(1, None), (2, Reason.CAMERA), (3, Reason.CAMERA), (4, None)]
+    assert "frame 3: taken up to 620.0 ms after the request, expected max_trigger_delay_ms = 50" in found[2].detail
+    slots = [one.ring.find(1, n) for n in (1, 2, 3, 4)]
+    assert [slot is not None and slot.captured_us > 0 for slot in slots] == [True, False, False, True]
+
+
+def test_a_file_has_no_time_of_its_own(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes to decode it, it is the picture that was asked for."""
+    clock = Clock()
+    monkeypatch.setattr("edge.inspector.capture.SYSTEM_CLOCK", clock)
+    image = np.full((20, 30), 1, np.uint8)
+    one = stage([lambda: Frame(image, 1, clock.us + 90_000, "1")], trigger="software", max_delay_ms=50)
+    one.fire(1)
+    one.start()
+    one.state()
+    assert one.captured().fault is None
 
 
 def test_a_frame_number_that_comes_again_takes_nobodys_slot(stage: Callable[..., Stage]) -> None:
