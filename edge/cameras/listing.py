@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cameras.nodes import Node, nodes
-from edge.cameras.subject import format_of, left_as_it_is, running
+from edge.cameras.subject import format_of, left_as_it_is, running, station_of
 from edge.errors import ConfigurationError, EdgeError
 from edge.inspector.camera import make_camera
 from edge.records import CameraStatus
-from edge.settings import CameraSettings, Station, read_station
+from edge.settings import CameraSettings, Station
 from engines.contract import PixelFormat
 
 _WRONG, _GOOD = "bold red", "green"
@@ -67,7 +67,7 @@ def list_cameras(command: List) -> int:
     Raises:
         ConfigurationError: the station's file is none.
     """
-    station = None if command.config is None else read_station(command.config)
+    station = None if command.config is None else station_of(command.config)
     genicam, fault = _genicam() if command.genicam else ((), "not asked for")
     listed = Listed(
         v4l2=tuple(nodes()),

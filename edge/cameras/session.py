@@ -149,9 +149,14 @@ class Session:
     def _fault_of_canvas(self, picture: NDArray[np.uint8]) -> str:
         settings: CameraSettings = self._subject.settings
         height, width = picture.shape[:2]
-        if self._subject.station is None or (height <= settings.height and width <= settings.width):
+        fits = height <= settings.height and width <= settings.width
+        # As in capture.py: scale and zones hold for one size alone.
+        exact = settings.mm_per_px is not None or bool(settings.ignore)
+        if exact:
+            fits = (height, width) == (settings.height, settings.width)
+        if self._subject.station is None or fits:
             return ""
-        canvas = f"{settings.width}x{settings.height}"
+        canvas = f"{settings.width}x{settings.height}{', for which scale and zones hold' if exact else ''}"
         return f"UNKNOWN(geometry): picture of {width}x{height} px, the canvas is {canvas}; set height and width"
 
     def _fault_of_drift(self, measures: Measures) -> str:

@@ -12,6 +12,7 @@ from pydantic_settings import CliPositionalArg
 from typing_extensions import Self
 
 from edge.bundle import read_bundle
+from edge.calibration import calibrated, read_calibration_of
 from edge.control import Requester, new_id
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError, WireError
 from edge.records import VERSION, Status
@@ -80,9 +81,23 @@ def subject_of(flags: Looking) -> Subject:
     """
     if flags.config is None:
         return _bare(flags)
-    station = read_station(flags.config)
+    station = station_of(flags.config)
     settings = _named(station, flags.name, flags.config)
     return Subject(left_as_it_is(settings), str(flags.config), station, format_of(station, settings))
+
+
+def station_of(config: Path) -> Station:
+    """
+    Return the station of a file, with what was measured for it: exposure and gain of a calibration are set, too.
+
+    Raises:
+        ConfigurationError: it is no station's, or the calibration does not fit it.
+    """
+    station = read_station(config)
+    # A camera is looked at before it is calibrated: the file may come later.
+    if station.calibration is None or not station.calibration.exists():
+        return station
+    return calibrated(station, read_calibration_of(station))
 
 
 def left_as_it_is(settings: CameraSettings) -> CameraSettings:

@@ -99,6 +99,24 @@ def test_a_picture_that_does_not_fit_the_station_is_unknown(tmp_path: Path, caps
     assert told["brightness"] is not None
 
 
+def test_with_a_scale_a_smaller_picture_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the station: scale and zones hold for one size; without them a smaller picture is inspected."""
+    folder = write_pictures(tmp_path / "p", blurred(0))
+    camera = {"name": "top", "height": 50, "width": 70, "source": {"kind": "replay", "path": folder}}
+    for more, faults in (({}, []), ({"mm_per_px": 0.5}, ["scale and zones hold"])):
+        config = write_station(tmp_path / "line1.toml", {**camera, **more})
+        unknown = list(shown(capsys, "--config", str(config))["unknown"])
+        assert [fault in why for fault, why in zip(faults, unknown, strict=True)] == [True] * len(faults)
+
+
+def test_a_calibration_is_laid_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What does not fit it is refused as by the station; one that is not made yet keeps nobody from looking."""
+    config = str(write_station(tmp_path / "line1.toml", STRIP, calibration=tmp_path / "place.toml"))
+    assert shown(capsys, "--config", config)["pictures"] == 20
+    (tmp_path / "place.toml").write_text("nonsense = 1", encoding="utf-8")
+    assert "place.toml" in refused(capsys, "--config", config, code=2)
+
+
 def test_without_a_bundle_either_format_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A station that has none yet: its camera is taken for what it gives; the canvas must fit all the same."""
     for size, faults in ((64, 0), (63, 2)):
