@@ -158,8 +158,8 @@ def _print(rows: dict[str, dict[str, Any]], stops: dict[str, dict[str, Any]]) ->
         ],
     )
     table(
-        "SIGTERM in the midst of a fault",
-        ("fault", "exit after [s]", "exit code", "parts", "without a verdict", "wrongly PASS"),
+        "SIGTERM to the station in the midst of a fault",
+        ("in the midst of", "exit after [s]", "exit code", "parts", "without a verdict", "wrongly PASS"),
         [
             (name, row["exit [s]"], row["code"], row["parts"], row["without a verdict"], row["wrongly PASS"])
             for name, row in stops.items()

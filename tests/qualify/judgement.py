@@ -173,18 +173,23 @@ def _frames_lost(journal: Sequence[Verdict]) -> int:
     """
     Count what is missing among the numbers of cameras that number their frames, epoch by epoch.
 
-    A part that was open at a kill is UNKNOWN(restart) in the next epoch, and has no frame number there.
+    A part that was open at a kill is UNKNOWN(restart) in the next epoch, and has no frame number there. A station that
+    ended in order goes on in its epoch, with a camera that counts from one again.
     """
-    numbers: dict[tuple[int, str], list[int]] = {}
+    counts: dict[tuple[int, str], list[list[int]]] = {}
     restarted = 0
-    for verdict in journal:
+    for verdict in sorted(journal, key=lambda verdict: verdict.part):
         restarted += verdict.reason is Reason.RESTART and verdict.part_id is None
         if verdict.part_id is None:
             for view in verdict.views:
                 if view.frame is not None:
-                    numbers.setdefault((verdict.epoch, view.camera), []).append(view.frame)
-    doubled = sum(len(frames) - len(set(frames)) for frames in numbers.values())
-    holes = sum(max(frames) - min(frames) + 1 - len(set(frames)) for frames in numbers.values())
+                    of = counts.setdefault((verdict.epoch, view.camera), [[]])
+                    if view.frame == 1 and of[-1]:
+                        of.append([])
+                    of[-1].append(view.frame)
+    numbers = [frames for of in counts.values() for frames in of]
+    doubled = sum(len(frames) - len(set(frames)) for frames in numbers)
+    holes = sum(max(frames) - min(frames) + 1 - len(set(frames)) for frames in numbers)
     return doubled + max(0, holes - restarted)
 
 

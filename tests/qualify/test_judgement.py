@@ -96,6 +96,22 @@ def test_a_lost_frame_is_found(tmp_path: Path) -> None:
     assert _judged(tmp_path, [*of, restart], [("begin",), *_got(*of, restart)], sent=0).frames_lost == 0
 
 
+def test_a_camera_may_count_anew_after_a_stop(tmp_path: Path) -> None:
+    """Within one epoch, from one again; a number that comes twice in one count stays a fault."""
+    view = verdict(1).views[0]
+
+    def lost(*frames: int) -> int:
+        of = [
+            verdict(seq, epoch=1, part=seq, journaled=True, views=(msgspec.structs.replace(view, frame=frame),))
+            for seq, frame in enumerate(frames, start=1)
+        ]
+        return _judged(tmp_path, of, [("begin",), *_got(*of)], sent=0).frames_lost
+
+    assert lost(1, 2, 3, 1, 2) == 0
+    assert lost(1, 2, 3, 1, 3) == 1
+    assert lost(5, 6, 6) == 1
+
+
 def test_an_unjournaled_verdict_may_be_superseded(tmp_path: Path) -> None:
     """A verdict that said it was not journaled and went with a kill is counted, and is no fault."""
     of = _verdicts(3)
