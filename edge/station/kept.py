@@ -32,10 +32,12 @@ class KeptFile(Generic[T]):
         Raises:
             ConfigurationError: there is a file, and it cannot be read: what was in force is not known.
         """
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self._path}: cannot be read ({error}); remove it to start with what the settings say"

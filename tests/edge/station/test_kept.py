@@ -39,6 +39,18 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
         KeptFile(tmp_path, "note.json", Note).read()
 
 
+def test_a_file_that_may_not_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state directory of another user's: one line, as of any other file that cannot be read."""
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for look in ("stat", "read_bytes"):
+        monkeypatch.setattr(Path, look, refuse)
+    with pytest.raises(ConfigurationError, match=r"note\.json: cannot be read .*Permission denied"):
+        KeptFile(tmp_path, "note.json", Note).read()
+
+
 def test_without_a_folder_nothing_is_kept() -> None:
     """A station without a journal forgets."""
     note = KeptFile(None, "note.json", Note)
