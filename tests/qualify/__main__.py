@@ -51,7 +51,7 @@ SECTIONS: dict[str, Section] = {
     "faults": Section(minutes=16),
     "glass": Section(minutes=5),
     "service": Section(minutes=6),
-    "rtsp": Section(minutes=4),
+    "rtsp": Section(minutes=5),
     "starts": Section(minutes=2, usual=False),
     "isolation": Section(minutes=13, usual=False),
     "soak": Section(minutes=31),

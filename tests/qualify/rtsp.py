@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import cv2
@@ -28,8 +29,9 @@ TITLE = "age of an RTSP camera's pictures; server hung, killed"
 SIZE = (720, 1280)
 _FRAMES = 90
 _BUSY_MS = (0, 50, 200)
-_ROUNDS = 10
-_STOPPED_S = 5.0
+_ROUNDS = 20
+# Of any length: also such that the server goes on in the middle of an open that is about to time out.
+_STOPPED_S = (3.0, 6.0)
 # Of bare OpenCV. Its own read time-out is half a minute.
 _TIME_OUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 3000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 2000]
 
@@ -37,10 +39,12 @@ _TIME_OUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 3000, cv2.CAP_PROP_READ_TIMEOUT_MS
 def run(out: Path, scale: float) -> dict[str, Any]:
     """Measure ages behind fast and slow consumers, then hang and kill the server some times."""
     frames, rounds = max(10, round(_FRAMES * scale)), max(1, round(_ROUNDS * scale))
+    random = Random(6)
+    lengths_s = [random.uniform(*_STOPPED_S) for _ in range(rounds)]
     with _server() as server:
         bare = {busy_ms: _bare_ages_ms(server, busy_ms, frames) for busy_ms in _BUSY_MS}
         ours = {busy_ms: _ages(server, busy_ms, frames) for busy_ms in _BUSY_MS}
-        hung = [_hang(server) for _ in range(rounds)]
+        hung = [_hang(server, seconds) for seconds in lengths_s]
         bare_hung = _bare_hang(server)
         killed = [_kill(server) for _ in range(rounds)]
         open_s = _open_of_a_hung_server(server)
@@ -86,15 +90,15 @@ def _ages(server: Server, busy_ms: int, frames: int) -> Line:
     return line
 
 
-def _hang(server: Server) -> tuple[Line, float, float]:
+def _hang(server: Server, seconds: float) -> tuple[Line, float, float]:
     """Return the line, how long the loss took to be noticed, and the way back [s]."""
     with Line(source(server.port), SIZE).running() as line:
         server.send(signal.SIGSTOP)
-        stopped_s = time.monotonic()
-        gone_s = line.wait_for_fault(stopped_s)
-        time.sleep(max(0.0, stopped_s + _STOPPED_S - time.monotonic()))
+        began_s = time.monotonic()
+        gone_s = line.wait_for_fault(began_s)
+        time.sleep(max(0.0, began_s + seconds - time.monotonic()))
         server.send(signal.SIGCONT)
-        return line, gone_s - stopped_s, _back_s(line)
+        return line, gone_s - began_s, _back_s(line)
 
 
 def _kill(server: Server) -> tuple[Line, float, float]:
@@ -172,7 +176,7 @@ def _print(
         ],
     )
     table(
-        "The server hung (SIGSTOP, 5 s), or killed and started again: median of the rounds (lowest to highest) [s]",
+        "The server hung (SIGSTOP, 3 to 6 s), or killed and started again: median of the rounds (lowest to highest) [s]",
         ("", "n", "detected after", "back after", "old ones given as good"),
         [
             (
