@@ -188,7 +188,7 @@ class CameraThread(threading.Thread):
         self._report(self._in_time(taken, shot), self._ring.take(0), actual, started_us, shot)
 
     def _in_time(self, taken: Frame | Unusable, shot: _Shot) -> Frame | Unusable:
-        """Refuse what a live camera took late: its trigger may have been repeated, or have waited. A file has no time."""
+        """Refuse what a live camera took late: its trigger may have been repeated, or waited. A file has no time."""
         late_us = taken.captured_us - shot.told_us
         source = self._settings.source
         if not (source.live and source.paced) or isinstance(taken, Unusable) or late_us <= self._most_late_us:

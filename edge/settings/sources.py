@@ -288,7 +288,7 @@ class OpenCVSource(SourceTable):
 class GenicamSource(SourceTable):
     """
     A GigE Vision or USB3 Vision camera, through Aravis. The canvas is the region that is asked of it; every setting is
-    read back, and what is left out stays as the camera has it.
+    read back, and what is left out stays as the camera has it; found otherwise at a later open, it is refused.
     """
 
     kind: Literal["genicam"] = Field(description="says that this table is such a source")
@@ -296,7 +296,8 @@ class GenicamSource(SourceTable):
         None,
         min_length=1,
         description="id, serial number or IP address, as edge-inspectd camera list prints them; an address may lie "
-        "behind a router; none = the only camera there is",
+        "behind a router; none = the only camera there is, and that one at each later open; with two such sources "
+        "each needs its own",
     )
     pixel_format: GenicamFormat | None = Field(
         None,
@@ -305,6 +306,21 @@ class GenicamSource(SourceTable):
     )
     offset_x: int = Field(0, ge=0, description="where the region begins on the sensor [px]")
     offset_y: int = Field(0, ge=0, description="where the region begins on the sensor [px]")
+    binning: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="so many pixels of the sensor become one, in each direction; none = a camera that joins any is "
+        "refused",
+    )
+    decimation: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="one pixel of so many is taken, in each direction; none = a camera that leaves any out is refused",
+    )
+    reverse_x: bool | None = Field(None, description="left is right; none = a camera that is set so is refused")
+    reverse_y: bool | None = Field(None, description="top is bottom; none = a camera that is set so is refused")
     exposure_us: float | None = Field(None, gt=0, le=60e6, description="time of exposure; switches the automatic off")
     gain_db: float | None = Field(
         None, ge=-100, le=100, description="gain, in the camera's unit, most often dB; switches the automatic off"

@@ -13,7 +13,7 @@ from edge.inspector.backend import BackendSettings
 from edge.settings.cameras import CameraSettings
 from edge.settings.challenge import ChallengeSettings
 from edge.settings.process import ProcessSettings
-from edge.settings.sources import ArchiveSource
+from edge.settings.sources import ArchiveSource, GenicamSource
 from edge.settings.strict import Name, Strict
 from edge.settings.tables import (
     ArchiveSettings,
@@ -149,6 +149,16 @@ class Station(Strict):
         names = [camera.name for camera in value]
         if len(set(names)) != len(names):
             raise ValueError(f"camera names repeat: {', '.join(names)}")
+        return value
+
+    @field_validator("cameras")
+    @classmethod
+    def _genicam_devices_differ(cls, value: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
+        sources = {camera.name: camera.source for camera in value}
+        devices = {name: source.device for name, source in sources.items() if isinstance(source, GenicamSource)}
+        if len(devices) > 1 and (None in devices.values() or len(set(devices.values())) < len(devices)):
+            told = ", ".join(f"{name} {device or 'none'}" for name, device in devices.items())
+            raise ValueError(f"expected a device of its own for each genicam source, found {told}: one takes another's")
         return value
 
 

@@ -399,6 +399,24 @@ def test_frames_that_can_be_joined_are_no_fault(join: str, camera: dict[str, Any
     assert station(cameras=[CAN_TAG, camera], parts={"join": join}).parts.join == join
 
 
+@pytest.mark.parametrize("devices", [(None, None), ("A-1", None), ("A-1", "A-1"), ("A-1", "A-2", "A-1")])
+def test_two_genicam_sources_need_a_device_each(devices: tuple[str | None, ...]) -> None:
+    """The one without takes whatever is alone, and that may be the other's."""
+    cameras = [{"name": f"cam{n}", "source": {"kind": "genicam", "device": d}} for n, d in enumerate(devices)]
+    with pytest.raises(
+        ValidationError, match=f"a device of its own for each genicam source, found cam0 {devices[0] or 'none'}"
+    ):
+        station(cameras=cameras)
+
+
+def test_one_genicam_source_needs_none() -> None:
+    """Whatever other kinds stand beside it; and two that are named are no fault."""
+    genicam = {"name": "g", "source": {"kind": "genicam"}}
+    assert len(station(cameras=[genicam, CANNOT_NUMBER]).cameras) == 2
+    named = [{"name": name, "source": {"kind": "genicam", "device": name}} for name in ("A-1", "A-2")]
+    assert len(station(cameras=named).cameras) == 2
+
+
 @pytest.mark.parametrize(
     ("pattern", "text"), [("part(", "expected a regular expression"), (r"\d+", "found 0"), (r"(\d)(\d)", "found 2")]
 )

@@ -43,7 +43,7 @@ class FakeHandle:
 
     Attributes:
         waiting: buffers that ``pop`` gives, oldest first; without one the clock goes on by the time-out.
-        numbers: what its registers hold; limits: what they take; steps: what they round to.
+        numbers: what its registers hold; limits: what they take; steps: what they round to; others: its marks.
         answers: called by ``fire``; puts what the trigger brings into *waiting*.
         dead: every access of a register fails.
     """
@@ -56,10 +56,12 @@ class FakeHandle:
         self.numbers: dict[str, float] = {
             "width": 640, "height": 480, "offset_x": 8, "offset_y": 8,
             "exposure_us": 5000, "gain_db": 0, "rate_hz": 50, "packet_size": 1500,
+            "binning_x": 1, "binning_y": 1, "reverse_x": 0,
         }  # fmt: skip
         self.limits: dict[str, tuple[float, float]] = {
             "width": (8, 640), "height": (2, 480), "offset_x": (0, 600), "offset_y": (0, 400),
             "exposure_us": (10, 1e6), "gain_db": (0, 24), "rate_hz": (1, 200), "packet_size": (220, 16384),
+            "binning_x": (1, 4), "binning_y": (1, 4), "reverse_x": (0, 1),
         }  # fmt: skip
         self.steps: dict[str, float] = {}
         self.codes = {LAYOUTS[name].code: name for name in ("Mono8", "RGB8", "BayerRG8")}
@@ -68,6 +70,7 @@ class FakeHandle:
         self.sources = ["Line1", "Software"]
         self.trigger: tuple[str | None, str | None] = (None, None)
         self.deaf = False
+        self.others: dict[str, str] = {"ExposureAuto": "Off", "Gamma": "1", "TestPattern": "Off"}
         self.answers: Callable[[], None] = lambda: None
         self.pings = 0
         self.started_with: tuple[int, bool, int] | None = None
@@ -85,6 +88,10 @@ class FakeHandle:
     def read(self, key: Key) -> float:
         self._access()
         return self.numbers[key]
+
+    def marks(self) -> dict[str, str]:
+        self._access()
+        return dict(self.others)
 
     def formats(self) -> list[str]:
         return list(self.codes.values())
@@ -148,6 +155,9 @@ class PromptHand(Hand):
         return errand
 
     def dismiss(self) -> None: ...
+
+    def ended(self, timeout_s: float) -> bool:
+        return not self.hangs
 
 
 class Rig:

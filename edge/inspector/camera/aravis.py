@@ -20,6 +20,7 @@ from typing import Any
 
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.camera.driver import SUCCESS, Device, Grabbed, Key
+from edge.inspector.camera.features import FEATURES, MARKS
 from edge.inspector.camera.times import Arrivals
 
 _MENDING = (
@@ -121,16 +122,19 @@ class AravisHandle:
         if not self._has(key):
             return None
         with _told(key):
-            low, high = _BOUNDS[key](self._camera)
-        return float(low), float(high)
+            return FEATURES[key].bounds(self._camera)
 
     def write(self, key: Key, value: float) -> None:
         with _told(f"{key} requested {value:g}"):
-            _WRITERS[key](self._camera, value)
+            FEATURES[key].write(self._camera, value)
 
     def read(self, key: Key) -> float:
         with _told(key):
-            return float(_READERS[key](self._camera))
+            return FEATURES[key].read(self._camera)
+
+    def marks(self) -> dict[str, str]:
+        with _told("features"):
+            return {name: self._text(name) for name in MARKS if self._implements(name)}
 
     def formats(self) -> list[str]:
         with _told("pixel formats"):
@@ -173,14 +177,15 @@ class AravisHandle:
             "model": camera.get_model_name,
             "serial": camera.get_device_serial_number,
             "state": lambda: "free" if self._controls else "in use",
-            "sensor [px]": lambda: "{}x{}".format(*_pair(camera.get_sensor_size())),
-            "region [px]": lambda: "{2}x{3} at ({0}, {1})".format(*_box(camera.get_region())),
-            **{name: self._line(key) for key, name in _NAMES.items()},
+            "sensor [px]": lambda: "{}x{}".format(*camera.get_sensor_size()),
+            "region [px]": lambda: "{2}x{3} at ({0}, {1})".format(*camera.get_region()),
+            **{feature.name: self._line(key) for key, feature in FEATURES.items()},
             "pixel_format": camera.get_pixel_format_as_string,
             "pixel formats": lambda: ", ".join(self.formats()),
             "trigger": lambda: ", ".join(part or "-" for part in self.read_trigger()),
             "trigger sources": lambda: ", ".join(self.trigger_sources()),
             "payload [bytes]": camera.get_payload,
+            "without a setting": lambda: ", ".join(f"{name} {text}" for name, text in self.marks().items()),
         }
         return {name: _tried(ask) for name, ask in told.items()}
 
@@ -193,7 +198,14 @@ class AravisHandle:
 
     def _has(self, key: Key) -> bool:
         with _told(key):
-            return bool(_AVAILABLE[key](self._camera))
+            return FEATURES[key].is_there(self._camera)
+
+    def _text(self, feature: str) -> str:
+        try:
+            return str(self._device.get_feature(feature).get_value_as_string())
+        except GLib.Error:
+            # Some are there in some modes only: that it tells nothing is then what it tells.
+            return "unreadable"
 
     def _implements(self, feature: str) -> bool:
         return bool(self._camera.is_feature_available(feature))
@@ -281,89 +293,17 @@ def _grabbed(buffer: Any, arrived_ns: int) -> Grabbed:
         buffer.get_image_pixel_format(),
         buffer.get_image_width(),
         buffer.get_image_height(),
-        _pair(buffer.get_image_padding())[0],
+        buffer.get_image_x(),
+        buffer.get_image_y(),
+        _row_padding(buffer),
         # A copy: the buffer goes back to the stream.
         bytes(buffer.get_image_data()),
     )
 
 
-# ---- features by the names of the settings ---------------------------------------------------------------------------
-
-
-def _write_exposure(camera: Any, value: float) -> None:
-    if camera.is_exposure_auto_available():
-        camera.set_exposure_time_auto(Aravis.Auto.OFF)
-    camera.set_exposure_time(value)
-
-
-def _write_gain(camera: Any, value: float) -> None:
-    if camera.is_gain_auto_available():
-        camera.set_gain_auto(Aravis.Auto.OFF)
-    camera.set_gain(value)
-
-
-_NAMES: dict[Key, str] = {
-    "width": "width [px]",
-    "height": "height [px]",
-    "offset_x": "offset_x [px]",
-    "offset_y": "offset_y [px]",
-    "exposure_us": "exposure_us [us]",
-    "gain_db": "gain_db [dB]",
-    "rate_hz": "rate_hz [Hz]",
-    "packet_size": "packet_size [bytes]",
-}
-_AVAILABLE: dict[Key, Callable[[Any], bool]] = {
-    "width": lambda camera: True,
-    "height": lambda camera: True,
-    "offset_x": lambda camera: camera.is_region_offset_available(),
-    "offset_y": lambda camera: camera.is_region_offset_available(),
-    "exposure_us": lambda camera: camera.is_exposure_time_available(),
-    "gain_db": lambda camera: camera.is_gain_available(),
-    "rate_hz": lambda camera: camera.is_frame_rate_available(),
-    "packet_size": lambda camera: camera.is_gv_device(),
-}
-_BOUNDS: dict[Key, Callable[[Any], tuple[float, float]]] = {
-    "width": lambda camera: _pair(camera.get_width_bounds()),
-    "height": lambda camera: _pair(camera.get_height_bounds()),
-    "offset_x": lambda camera: _pair(camera.get_x_offset_bounds()),
-    "offset_y": lambda camera: _pair(camera.get_y_offset_bounds()),
-    "exposure_us": lambda camera: _pair(camera.get_exposure_time_bounds()),
-    "gain_db": lambda camera: _pair(camera.get_gain_bounds()),
-    "rate_hz": lambda camera: _pair(camera.get_frame_rate_bounds()),
-    "packet_size": lambda camera: (220, 16_384),
-}
-_READERS: dict[Key, Callable[[Any], float]] = {
-    "width": lambda camera: _box(camera.get_region())[2],
-    "height": lambda camera: _box(camera.get_region())[3],
-    "offset_x": lambda camera: _box(camera.get_region())[0],
-    "offset_y": lambda camera: _box(camera.get_region())[1],
-    "exposure_us": lambda camera: camera.get_exposure_time(),
-    "gain_db": lambda camera: camera.get_gain(),
-    "rate_hz": lambda camera: camera.get_frame_rate(),
-    "packet_size": lambda camera: camera.gv_get_packet_size(),
-}
-_WRITERS: dict[Key, Callable[[Any, float], None]] = {
-    "width": lambda camera, value: camera.set_integer("Width", int(value)),
-    "height": lambda camera, value: camera.set_integer("Height", int(value)),
-    "offset_x": lambda camera, value: camera.set_integer("OffsetX", int(value)),
-    "offset_y": lambda camera, value: camera.set_integer("OffsetY", int(value)),
-    "exposure_us": _write_exposure,
-    "gain_db": _write_gain,
-    "rate_hz": lambda camera, value: camera.set_frame_rate(value),
-    "packet_size": lambda camera, value: camera.gv_set_packet_size(int(value)),
-}
-
-
-def _pair(values: Any) -> tuple[Any, Any]:
-    """Unpack what the binding returns as a structure of results."""
-    first, second = values
-    return first, second
-
-
-def _box(values: Any) -> tuple[int, int, int, int]:
-    """Return x, y, width, height."""
-    x, y, width, height = values
-    return x, y, width, height
+def _row_padding(buffer: Any) -> int:
+    x, _ = buffer.get_image_padding()
+    return int(x)
 
 
 # ---- finding them ----------------------------------------------------------------------------------------------------

@@ -9,10 +9,28 @@ from typing import Literal, Protocol
 
 from edge.errors import CameraError
 
-Key = Literal["width", "height", "offset_x", "offset_y", "exposure_us", "gain_db", "rate_hz", "packet_size"]
-"""Numbers that are written and read back, by the names of the settings."""
+Key = Literal[
+    "width",
+    "height",
+    "offset_x",
+    "offset_y",
+    "binning_x",
+    "binning_y",
+    "decimation_x",
+    "decimation_y",
+    "reverse_x",
+    "reverse_y",
+    "exposure_us",
+    "gain_db",
+    "rate_hz",
+    "packet_size",
+]
+"""Numbers that are written and read back, by the names of the settings; a switch is 0 or 1."""
 
 SUCCESS = "success"
+TEST_PICTURES = ("TestPattern", "TestImageSelector")
+"""Unless they are Off, cameras show a drawing of their own and no part; the second is an older name."""
+EXCHANGED = "if it was exchanged, see that its settings and the calibration hold, and restart the station"
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
 
@@ -48,6 +66,7 @@ class Grabbed:
         arrived_ns: when it began to arrive, monotonic.
         payload: ``image``, or what else it is.
         pixel_format: code of the GenICam Pixel Format Naming Convention.
+        left, top: where the region begins on the sensor [px], as the camera says; many say 0, 0 whatever it is.
         padding: bytes after each row.
     """
 
@@ -59,6 +78,8 @@ class Grabbed:
     pixel_format: int = 0
     width: int = 0
     height: int = 0
+    left: int = 0
+    top: int = 0
     padding: int = 0
     data: bytes = b""
 
@@ -83,6 +104,10 @@ class Handle(Protocol):
     def write(self, key: Key, value: float) -> None: ...
 
     def read(self, key: Key) -> float: ...
+
+    def marks(self) -> dict[str, str]:
+        """Return what else makes its pictures what they are and is no setting, without what it does not have."""
+        ...
 
     def formats(self) -> list[str]:
         """Return the names of its pixel formats."""
@@ -123,6 +148,27 @@ class Handle(Protocol):
     def tear_down(self) -> None:
         """Stop, give up control, forget it. Never raises; may block."""
         ...
+
+
+def chosen_again(found: Sequence[Device], device: str | None, first: str | None) -> str:
+    """
+    Return which camera to open: as ``chosen``, but no other than that of the first open.
+
+    Args:
+        first: its id; None = this is the first open.
+
+    Raises:
+        CameraError: as of ``chosen``; or another camera has taken its place.
+    """
+    if first is None:
+        return chosen(found, device)
+    others = [f.id for f in found]
+    if device is None and others and first not in others:
+        raise CameraError(f"expected {first} as at first, found {', '.join(others)}; {EXCHANGED}")
+    now = chosen(found, first if device is None else device)
+    if now != first:
+        raise CameraError(f"device {device} is {now} now, expected {first} as at first; {EXCHANGED}")
+    return now
 
 
 def chosen(found: Sequence[Device], device: str | None) -> str:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from edge.clock import SYSTEM_CLOCK, Clock
 from edge.errors import CameraError
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
-from edge.inspector.camera.driver import SUCCESS, Device, Grabbed, Handle, chosen
+from edge.inspector.camera.driver import SUCCESS, Device, Grabbed, Handle, chosen_again
 from edge.inspector.camera.hand import Errand, Hand
 from edge.inspector.camera.numbers import FrameNumbers
 from edge.inspector.camera.pixels import fault_of_buffer, picture_from
-from edge.inspector.camera.readback import Setup, set_up
+from edge.inspector.camera.readback import Setup, refuse_changed, set_up
 from edge.inspector.camera.replay import converted
 from edge.inspector.camera.times import CameraClock
 from edge.records import Reason
@@ -35,6 +35,8 @@ _LEAST_SILENCE_S = 0.25
 # packet that is lost after half a second, and gives up after 2.5 s.
 _PING_US = 1_000_000
 _ANSWER_US = 1_500_000
+# Aravis repeats a trigger that was not acknowledged after half a second: it may have been given twice then.
+_REPEATED_US = 400_000
 _CLOSE_S = 1.0
 _GONE = "unplugged, without power, or its network is down; will be reopened"
 _MEANINGS = {
@@ -57,6 +59,8 @@ class _Opened:
     numbers: FrameNumbers
     next_shot: int
     times: CameraClock = field(default_factory=CameraClock)
+    corner: tuple[int, int] | None = None
+    """Where the first buffer said that its region begins: as it was asked for, or always (0, 0)."""
     begun_us: int | None = None
     """When the first read began."""
     heard_us: int | None = None
@@ -66,6 +70,20 @@ class _Opened:
     unanswered: int = 0
     """Triggers in a row without a picture."""
     gone: bool = False
+
+
+@dataclass
+class _Firing:
+    """Gives one software trigger, and notes how long that took."""
+
+    handle: Handle
+    clock: Clock
+    took_us: int = 0
+
+    def __call__(self) -> None:
+        began_us = self.clock.now_us()
+        self.handle.fire()
+        self.took_us = self.clock.now_us() - began_us
 
 
 class GenicamCamera:
@@ -98,18 +116,27 @@ class GenicamCamera:
         self._clock = clock
         self._hire = hire
         self._opened: _Opened | None = None
+        # Of the last open: it may hang on a dead camera for long after it was dismissed.
+        self._hand: Hand | None = None
+        self._first: tuple[str, Setup] | None = None
+        """Id and setup of the first open: an open after it finds the same, or none."""
 
     # ---- open and close --------------------------------------------------------------------------------------
 
     def open(self, resume_from: int) -> Actual:
         first = max(resume_from, 1)
         try:
-            handle = self._connect(chosen(self._find(), self._source.device))
+            self._refuse_half_closed()
+            device = chosen_again(self._find(), self._source.device, self._first and self._first[0])
+            handle = self._connect(device)
             # From here on its teardown is the hand's.
-            hand = self._hire(self._settings.name)
+            self._hand = hand = self._hire(self._settings.name)
             self._opened = opened = _Opened(handle, hand, _NO_SETUP, FrameNumbers(first), first)
             opened.setup = set_up(handle, self._settings, self._source, self._format)
+            if self._first is not None:
+                refuse_changed(opened.setup.unset, self._first[1].unset)
             handle.start(self._source.buffers, self._source.packet_resend, self._source.frame_retention_ms)
+            self._first = self._first or (device, opened.setup)
         except CameraError as error:
             self.close()
             raise CameraError(f"camera '{self._settings.name}': {error}") from error
@@ -131,6 +158,15 @@ class GenicamCamera:
         # So that it can be opened again at once. One that is gone is not waited for: that would take seconds.
         if not opened.gone and not errand.wait(_CLOSE_S):
             log.warning("camera '%s': does not close within %g s; left to itself", self._settings.name, _CLOSE_S)
+
+    def _refuse_half_closed(self) -> None:
+        """Have one hand at a time: on a camera that hangs for ever each open would leave one behind."""
+        if self._hand is not None and not self._hand.ended(_CLOSE_S):
+            raise CameraError(
+                "what closes it has not come back yet, as it waits for an answer; tried again, and if this stays so "
+                "restart the station"
+            )
+        self._hand = None
 
     # ---- frames ----------------------------------------------------------------------------------------------
 
@@ -161,9 +197,13 @@ class GenicamCamera:
     def _next(self, opened: _Opened) -> Frame | Unusable | None:
         limit_us = self._silence_us(opened)
         grabbed = opened.handle.pop(_LOOK_S if limit_us is None else min(_LOOK_S, limit_us / 4e6))
+        # Also while frames come: who controls it now may have set it to anything.
+        self._refuse_lost(opened)
         if grabbed is None:
-            self._refuse_lost(opened)
-            self._ask(opened) if limit_us is None else self._refuse_silent(opened, limit_us)
+            if limit_us is None:
+                self._ask(opened)
+            else:
+                self._refuse_silent(opened, limit_us)
             return None
         opened.heard_us = self._clock.now_us()
         if grabbed.status != SUCCESS:
@@ -175,7 +215,11 @@ class GenicamCamera:
         _flush(opened.handle)
         fired_us = self._clock.now_us()
         until_us = fired_us + 1000 * self._source.read_timeout_ms
-        errand = opened.hand.ask(opened.handle.fire)
+        if opened.unanswered == 0 and opened.times.is_forgotten(1000 * fired_us):
+            # Nothing from before can be on its way: what comes is the answer, and places the clock anew.
+            opened.times = CameraClock()
+        firing = _Firing(opened.handle, self._clock)
+        errand = opened.hand.ask(firing)
         number = opened.next_shot
         opened.next_shot += 1
         while (now_us := self._clock.now_us()) < until_us:
@@ -185,16 +229,32 @@ class GenicamCamera:
             self._refuse_lost(opened)
             taken = None if grabbed is None else self._taken(opened, grabbed, number, None)
             if isinstance(taken, Unusable) or (taken is not None and taken.captured_us >= fired_us):
+                errand.wait(max(until_us - self._clock.now_us(), 0) / 1e6)
+                self._refuse_repeated(opened, errand, firing)
                 opened.unanswered = 0
                 return taken
-        return self._unanswered(opened, errand, number)
+        self._refuse_repeated(opened, errand, firing)
+        return self._unanswered(opened, number)
 
-    def _unanswered(self, opened: _Opened, errand: Errand, number: int) -> Unusable:
+    def _refuse_repeated(self, opened: _Opened, errand: Errand, firing: _Firing) -> None:
+        """Begin anew where a second picture may come of one trigger: it would be taken for the next one's answer."""
+        limit_ms = self._source.read_timeout_ms
+        if errand.fault is not None:
+            raise self._gone(opened, f"{errand.fault}: {_GONE}")
+        if not errand.done:
+            raise self._gone(opened, f"no picture within read_timeout_ms = {limit_ms}, its trigger hangs: {_GONE}")
+        if firing.took_us >= _REPEATED_US:
+            took = (
+                f"the software trigger took {firing.took_us / 1000:.0f} ms, expected {_REPEATED_US / 1000:.0f} or less"
+            )
+            raise self._gone(opened, f"{took}: it was lost on the network, and may be given twice; will be reopened")
+
+    def _unanswered(self, opened: _Opened, number: int) -> Unusable:
         detail = f"no picture within read_timeout_ms = {self._source.read_timeout_ms} after the software trigger"
         opened.unanswered += 1
         # Its picture may come yet, as if it answered the next trigger. By the camera's clock that is seen, by ours not.
         tells = self._source.timestamps == "camera" and opened.times.runs
-        if not errand.done or opened.unanswered > 1 or not tells:
+        if opened.unanswered > 1 or not tells:
             raise self._gone(opened, f"{detail}: {_GONE}")
         return self._unusable(number, Reason.CAMERA, detail)
 
@@ -209,7 +269,7 @@ class GenicamCamera:
         if fault or fault_of_time:
             return self._unusable(number, Reason.CAMERA, "; ".join(f for f in (fault, fault_of_time) if f))
         size = (self._settings.height, self._settings.width)
-        misfit = fault_of_buffer(grabbed, opened.setup.pixel_format, size)
+        misfit = fault_of_buffer(grabbed, opened.setup.pixel_format, size, self._corner(opened, grabbed))
         if misfit is not None:
             return self._unusable(number, Reason.GEOMETRY, misfit)
         picture = picture_from(grabbed)
@@ -219,6 +279,12 @@ class GenicamCamera:
         if misfit is not None:
             return self._unusable(number, Reason.GEOMETRY, misfit)
         return Frame(picture, number, taken_ns // 1000, str(number))
+
+    def _corner(self, opened: _Opened, grabbed: Grabbed) -> tuple[int, int]:
+        if opened.corner is None:
+            tells = (grabbed.left, grabbed.top) != (0, 0)
+            opened.corner = (self._source.offset_x, self._source.offset_y) if tells else (0, 0)
+        return opened.corner
 
     def _unusable(self, number: int, reason: Reason, detail: str) -> Unusable:
         text = f"camera '{self._settings.name}': frame {number}: {detail}"

@@ -59,6 +59,11 @@ class Hand(threading.Thread):
         """Let it end after what it was asked so far."""
         self._errands.put(None)
 
+    def ended(self, timeout_s: float) -> bool:
+        """Return whether a dismissed one has done everything and ended within that time."""
+        self.join(timeout_s)
+        return not self.is_alive()
+
     def run(self) -> None:
         while (errand := self._errands.get()) is not None:
             errand.run()

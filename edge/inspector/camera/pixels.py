@@ -40,19 +40,22 @@ def becomes(code: int) -> PixelFormat | None:
     return None if layout is None else layout.becomes
 
 
-def fault_of_buffer(grabbed: Grabbed, code: int, size: tuple[int, int]) -> str | None:
+def fault_of_buffer(grabbed: Grabbed, code: int, size: tuple[int, int], corner: tuple[int, int]) -> str | None:
     """
     Return what is wrong with a buffer's layout, None when it is what the camera was set to.
 
     Args:
         code: the pixel format that was read back.
         size: (height, width) of the region that was read back [px].
+        corner: (x, y) where buffers say that it begins [px].
     """
     height, width = size
     if grabbed.payload != "image":
         return f"it holds {grabbed.payload}, expected an image; switch the camera's other components off"
     if (grabbed.height, grabbed.width) != size:
         return f"picture of {grabbed.width}x{grabbed.height} px, expected {width}x{height}: its region was changed"
+    if (grabbed.left, grabbed.top) != corner:
+        return f"region at ({grabbed.left}, {grabbed.top}), expected ({corner[0]}, {corner[1]}): it was moved"
     if grabbed.pixel_format != code:
         return f"pixel format {grabbed.pixel_format:#010x}, expected {code:#010x}: it was changed"
     expected = height * (width * _BY_CODE[code].channels + grabbed.padding)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edge.errors import CameraError
-from edge.inspector.camera.driver import Handle, Key
+from edge.inspector.camera.driver import TEST_PICTURES, Handle, Key
 from edge.inspector.camera.pixels import LAYOUTS, becomes
 from edge.settings import CameraSettings, GenicamSource
 from engines.contract import PixelFormat
@@ -19,6 +20,7 @@ _TOLERANCE: dict[Key, tuple[float, float]] = {
 }
 _UNITS: dict[Key, str] = {"rate_hz": "Hz", "exposure_us": "us exposure", "gain_db": "dB"}
 _SOFTWARE = "Software"
+_OFF = ("Off", "unreadable")
 _TRIGGERS = {"free-run": "free-run", "software": "software trigger", "camera": "hardware trigger"}
 
 
@@ -31,11 +33,13 @@ class Setup:
         pixel_format: its code.
         period_s: a frame comes so often while it runs free; None = it is triggered, or does not tell.
         description: one line for people.
+        unset: what no setting says, by name: it must be the same at each open.
     """
 
     pixel_format: int
     period_s: float | None
     description: str
+    unset: Mapping[str, str] = field(default_factory=dict)
 
 
 def set_up(handle: Handle, settings: CameraSettings, source: GenicamSource, format_: PixelFormat) -> Setup:
@@ -51,6 +55,7 @@ def set_up(handle: Handle, settings: CameraSettings, source: GenicamSource, form
     numbers: dict[Key, float | None] = {"exposure_us": source.exposure_us, "gain_db": source.gain_db}
     if source.packet_size is not None:
         _settle(handle, "packet_size", source.packet_size)
+    _settle_sensor(handle, source)
     code = _settle_format(handle, source, format_, convert=settings.convert_to is not None)
     _settle_region(handle, settings, source)
     for key, value in (*numbers.items(), ("rate_hz", source.rate_hz)):
@@ -58,7 +63,23 @@ def set_up(handle: Handle, settings: CameraSettings, source: GenicamSource, form
             _settle(handle, key, value)
     _settle_trigger(handle, settings, source)
     period_s = _period_s(handle) if settings.trigger == "free-run" else None
-    return Setup(code, period_s, _description(handle, settings))
+    return Setup(code, period_s, _description(handle, settings), _unset(handle, source))
+
+
+def refuse_changed(unset: Mapping[str, str], first: Mapping[str, str]) -> None:
+    """
+    Refuse a camera that is not any more as it was at the first open, where no setting says how it should be.
+
+    Raises:
+        CameraError: it was changed, by another program or by a loss of power; says what.
+    """
+    names = [name for name in {**first, **unset} if unset.get(name) != first.get(name)]
+    if names:
+        changed = ", ".join(f"{name} {unset.get(name, 'gone')}, at first {first.get(name, 'none')}" for name in names)
+        raise CameraError(
+            f"changed since its first open: {changed}; set it in the station's file or save it in the camera, so that "
+            "it outlives a loss of power; if it is meant, restart the station"
+        )
 
 
 def _settle(handle: Handle, key: Key, value: float) -> None:
@@ -73,6 +94,48 @@ def _settle(handle: Handle, key: Key, value: float) -> None:
     relative, absolute = _TOLERANCE.get(key, (0.0, 0.0))
     if not math.isclose(actual, value, rel_tol=relative, abs_tol=absolute):
         raise CameraError(f"{key} requested {value:g}, actual {actual:g}; {takes}, in steps; choose one it has")
+
+
+def _settle_sensor(handle: Handle, source: GenicamSource) -> None:
+    """Pixels are joined, left out or mirrored where a setting says so, and nowhere else: the canvas would hide it."""
+    asked: dict[Key, tuple[str, int | None, int]] = {
+        "binning_x": ("binning", source.binning, 1),
+        "binning_y": ("binning", source.binning, 1),
+        "decimation_x": ("decimation", source.decimation, 1),
+        "decimation_y": ("decimation", source.decimation, 1),
+        "reverse_x": ("reverse_x", source.reverse_x, 0),
+        "reverse_y": ("reverse_y", source.reverse_y, 0),
+    }
+    for key, (setting, value, plain) in asked.items():
+        has = handle.bounds(key) is not None
+        if value is not None and (has or value != plain):
+            _settle(handle, key, value)
+        elif has and (actual := handle.read(key)) != plain:
+            raise CameraError(
+                f"{key} is {actual:g}, expected {plain}: set in the camera by somebody; set it back there, or "
+                f"{setting} in the station's file if it is meant"
+            )
+
+
+def _unset(handle: Handle, source: GenicamSource) -> dict[str, str]:
+    """
+    Return what makes the pictures what they are and is left to the camera.
+
+    Raises:
+        CameraError: it shows a picture of its own making.
+    """
+    found = handle.marks()
+    for name in TEST_PICTURES:
+        if found.get(name, _OFF[0]) not in _OFF:
+            raise CameraError(f"{name} is {found[name]}, expected Off: it shows no part; switch it off in the camera")
+    left: tuple[tuple[Key, float | None, str], ...] = (
+        ("exposure_us", source.exposure_us, "ExposureAuto"),
+        ("gain_db", source.gain_db, "GainAuto"),
+    )
+    for key, value, auto in left:
+        if value is None and found.get(auto, _OFF[0]) == _OFF[0] and handle.bounds(key) is not None:
+            found[key] = f"{handle.read(key):g}"
+    return found if source.pixel_format is not None else {**found, "pixel_format": handle.read_format()[1]}
 
 
 def _settle_format(handle: Handle, source: GenicamSource, format_: PixelFormat, *, convert: bool) -> int:

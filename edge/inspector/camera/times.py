@@ -13,6 +13,8 @@ _DISTRUST_NS = 1 * _S
 _DRIFT = 200e-6
 # Held back for longer than this, in the camera or on the way, a frame does not show what stands before the camera.
 STALE_NS = 1 * _S
+# After so long without a frame the clocks may be apart by as much more as a frame may be old: 83 minutes.
+KNOWN_NS = round(STALE_NS / _DRIFT)
 
 
 class Arrivals:
@@ -54,8 +56,8 @@ class CameraClock:
     Places the camera's time stamps on the monotonic clock.
 
     Nothing is known of the camera's epoch: it may be its power-on, or 1970, and may be set while it runs. The way of
-    the fastest frame so far tells how far the two clocks are apart; it is forgotten no faster than two quartzes drift.
-    So a time is never earlier than the true one, and never later than the arrival.
+    the fastest frame so far tells how far the two clocks are apart; it is forgotten no faster than two quartzes drift,
+    and as a whole after a long pause. So a time is never earlier than the true one, and never later than the arrival.
     """
 
     def __init__(self) -> None:
@@ -67,6 +69,10 @@ class CameraClock:
     def runs(self) -> bool:
         """The camera gives time stamps."""
         return self._last_ns is not None
+
+    def is_forgotten(self, now_ns: int) -> bool:
+        """Return whether the last frame is so long ago that nobody knows any more how far the clocks are apart."""
+        return self.runs and now_ns - self._seen_ns > KNOWN_NS
 
     def place(self, stamp_ns: int, arrived_ns: int) -> tuple[int, str | None]:
         """
@@ -83,6 +89,9 @@ class CameraClock:
         if last_ns is None or stamp_ns <= last_ns:
             self._apart_ns, self._seen_ns = apart_ns, arrived_ns
             return arrived_ns, None if last_ns is None else self._ran_back(stamp_ns, last_ns)
+        if self.is_forgotten(arrived_ns):
+            pause_ns, self._apart_ns, self._seen_ns = arrived_ns - self._seen_ns, apart_ns, arrived_ns
+            return arrived_ns, self._drifted(pause_ns)
         leaked_ns = self._apart_ns + _DRIFT * max(arrived_ns - self._seen_ns, 0)
         self._apart_ns, self._seen_ns = min(apart_ns, leaked_ns), max(arrived_ns, self._seen_ns)
         taken_ns = round(stamp_ns + self._apart_ns)
@@ -94,6 +103,13 @@ class CameraClock:
         return (
             f"the camera's clock is not monotonic: time stamp {stamp_ns} ns follows {last_ns} ns; when the picture was "
             'taken is not known; if this goes on, look at its time source, or set timestamps = "host"'
+        )
+
+    @staticmethod
+    def _drifted(pause_ns: int) -> str:
+        return (
+            f"the first picture for {pause_ns / _S / 60:.0f} min, and after {KNOWN_NS / _S / 60:.0f} min the camera's "
+            "clock and ours have drifted so far apart that it may have been held back; the next ones are placed by it"
         )
 
     @staticmethod

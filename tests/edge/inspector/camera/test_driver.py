@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.errors import CameraError
-from edge.inspector.camera.driver import Device, chosen
+from edge.inspector.camera.driver import Device, chosen, chosen_again
 
 ONE = Device("Maker-Model-1", "Maker", "Model", "1", "192.168.1.20", "GigEVision")
 TWO = Device("Maker-Model-2", "Maker", "Model", "2", "", "USB3Vision")
@@ -46,3 +46,20 @@ def test_what_was_found_is_told(found: list[Device], device: str | None, told: s
     with pytest.raises(CameraError, match=told) as caught:
         chosen(found, device)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", [None, "192.168.1.20"])
+def test_a_later_open_takes_the_camera_of_the_first(device: str | None) -> None:
+    """Not the one that has taken its address, nor the only other one that is left."""
+    assert chosen_again([ONE], device, None) == ONE.id
+    assert chosen_again([ONE], device, ONE.id) == ONE.id
+    other = Device("Maker-Model-7", "Maker", "Model", "7", "192.168.1.20", "GigEVision")
+    with pytest.raises(CameraError, match=r"Maker-Model-1.*restart the station") as caught:
+        chosen_again([other], device, ONE.id)
+    assert "Maker-Model-7" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_only_one_may_have_got_company() -> None:
+    """At a later open it has a name."""
+    assert chosen_again([ONE, TWO], None, ONE.id) == ONE.id

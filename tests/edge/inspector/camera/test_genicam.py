@@ -7,6 +7,7 @@ import pytest
 
 from edge.errors import CameraError
 from edge.inspector.camera import Frame, Unusable, Watched
+from edge.inspector.camera.driver import Device
 from edge.inspector.camera.numbers import UNKNOWN_STEP
 from edge.records import Reason
 from tests.support.genicam import HEIGHT, WIDTH, FakeHandle, Rig, grabbed
@@ -91,6 +92,7 @@ def test_a_buffer_without_success_is_never_inspected(status: str) -> None:
     ("changes", "told"),
     [
         ({"width": WIDTH - 8}, "16x16 px, expected 24x16"),
+        ({"left": 8, "top": 2}, r"region at (8, 2), expected (0, 0): it was moved"),
         ({"pixel_format": 0x01080009}, "0x01080009, expected 0x01080001"),
         ({"data": b"\0" * (WIDTH * HEIGHT - 1)}, "383 bytes, expected 384"),
         ({"payload": "multipart"}, "multipart, expected an image"),
@@ -104,6 +106,25 @@ def test_a_buffer_of_another_layout_is_unusable(changes: dict[str, object], told
     fault = unusable(rig)
     assert fault.reason is Reason.GEOMETRY
     assert told in fault.detail
+
+
+def test_a_region_that_was_moved_is_noticed() -> None:
+    """Of a camera that tells where it begins; many say that it is at the corner whatever it is."""
+    rig = Rig(offset_x=16)
+    rig.opened()
+    rig.give(1, left=16)
+    assert frame(rig).number == 1
+    for number, left in ((2, 24), (3, 0)):
+        rig.give(number, left=left)
+        fault = unusable(rig)
+        assert fault.reason is Reason.GEOMETRY
+        assert f"region at ({left}, 0), expected (16, 0)" in fault.detail
+    silent = Rig(offset_x=16)
+    silent.opened()
+    silent.give(1)
+    assert frame(silent).number == 1
+    silent.give(2, left=24)
+    assert "region at (24, 0), expected (0, 0)" in unusable(silent).detail
 
 
 def test_a_clock_that_runs_back_costs_one_frame() -> None:
@@ -235,6 +256,50 @@ def test_lost_control_is_noticed(trigger: str) -> None:
         rig.camera.check()
 
 
+@pytest.mark.parametrize("trigger", ["free-run", "camera"])
+def test_lost_control_is_noticed_while_frames_come(trigger: str) -> None:
+    """Whoever controls it now may have set it to anything: what it sends is not inspected."""
+    rig = Rig(trigger=trigger)
+    handle = rig.opened()
+    rig.give(1, 2)
+    assert frame(rig).number == 1
+    handle.lost = True
+    with pytest.raises(CameraError, match="control of it is lost"):
+        rig.camera.read()
+
+
+def test_a_later_open_takes_no_other_camera() -> None:
+    """Without a name it is the only one there is, and then that one: another in its place has other settings."""
+    rig = Rig()
+    rig.opened()
+    rig.camera.close()
+    first, rig.found = rig.found, [Device("Maker-Model-2", "Maker", "Model", "2", "192.168.1.21", "GigEVision")]
+    with pytest.raises(
+        CameraError, match=r"^camera 'cam1': expected Maker-Model-1 as at first, found Maker-Model-2; "
+    ) as caught:
+        rig.camera.open(1)
+    assert "restart the station" in str(caught.value)
+    rig.found += first
+    rig.camera.open(1)
+    assert rig.handle.id == "Maker-Model-1"
+
+
+def test_one_hand_at_a_time_waits_for_a_camera_that_hangs() -> None:
+    """Each open would leave one more behind: it is not opened before the last one's has come back."""
+    rig = Rig(trigger="camera")
+    handle = rig.opened()
+    handle.lost = rig.hand.hangs = True
+    with pytest.raises(CameraError):
+        rig.camera.read()
+    rig.camera.close()
+    for _ in range(5):
+        with pytest.raises(CameraError, match=r"^camera 'cam1': what closes it has not come back yet"):
+            rig.camera.open(1)
+    assert len(rig.handles) == 1
+    rig.hand.hangs = False
+    rig.opened()
+
+
 def test_closing_tears_it_down_and_opening_begins_anew() -> None:
     """A new handle each time; numbers go on where they were told to."""
     rig = Rig()
@@ -334,6 +399,43 @@ def test_a_trigger_that_cannot_be_given_is_told_at_once() -> None:
     with pytest.raises(CameraError, match="no picture"):
         hung.camera.read()
     assert hung.clock.us - started_us <= 1_000_000
+
+
+@pytest.mark.parametrize("timestamps", ["camera", "host"])
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_trigger_that_was_repeated_costs_an_open(timestamps: str, comes: bool) -> None:
+    """A lost one is given again after half a second; lost on the way back it is given twice, with two pictures."""
+    rig = Rig(trigger="software", timestamps=timestamps)
+    handle = rig.opened()
+    answering(rig, 1)
+    assert frame(rig).number == 1
+
+    def answer() -> None:
+        rig.clock.us += 600_000
+        if comes:
+            handle.waiting.append(grabbed(2, rig.clock.us + 3000))
+
+    handle.answers = answer
+    with pytest.raises(CameraError, match="the software trigger took 600 ms, expected 400 or less"):
+        rig.camera.read()
+
+
+@pytest.mark.parametrize("pause_us", [3600 * 10**6, 60 * 3600 * 10**6])
+def test_a_request_after_a_weekend_is_answered(pause_us: int) -> None:
+    """The clocks have drifted apart meanwhile, but nothing from before can be on its way."""
+    rig = Rig(trigger="software")
+    rig.opened()
+    answering(rig, 1)
+    frame(rig)
+    rig.clock.us += pause_us
+    drift_us = round(50e-6 * pause_us)
+
+    def answer() -> None:
+        at_us = rig.clock.us + 3000
+        rig.handle.waiting.append(grabbed(2, at_us - drift_us, arrived_ns=1000 * at_us))
+
+    rig.handle.answers = answer
+    assert frame(rig).number == 2
 
 
 def test_an_incomplete_picture_answers_its_request() -> None:

@@ -40,9 +40,11 @@ def test_one_that_hangs_is_waited_for_within_a_limit() -> None:
     assert not errand.wait(0.01)
     assert not errand.done
     assert hand.daemon
+    hand.dismiss()
+    assert not hand.ended(0.01)
     free.set()
     assert errand.wait(PATIENCE_S)
-    hand.dismiss()
+    assert hand.ended(PATIENCE_S)
 
 
 def assert_set(event: threading.Event) -> None:

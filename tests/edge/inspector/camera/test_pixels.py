@@ -27,7 +27,7 @@ def test_each_mosaic_gives_the_colours_it_has(name: GenicamFormat, order: str) -
     """GenICam names the first row, OpenCV the second: a mistake would swap red and blue."""
     data = mosaic(order, {"R": 200, "G": 90, "B": 10}).tobytes()
     buffer = grabbed(1, pixel_format=LAYOUTS[name].code, width=12, height=8, data=data)
-    assert fault_of_buffer(buffer, LAYOUTS[name].code, SIZE) is None
+    assert fault_of_buffer(buffer, LAYOUTS[name].code, SIZE, (0, 0)) is None
     assert picture_from(buffer)[4, 6].tolist() == [10, 90, 200]
     assert becomes(LAYOUTS[name].code) == "bgr8"
 
@@ -40,7 +40,7 @@ def test_pixels_arrive_where_they_were(name: GenicamFormat, channels: int, paddi
     rows = truth.reshape(8, -1)
     data = np.hstack([rows, np.full((8, padding), 99, np.uint8)]).tobytes()
     buffer = grabbed(1, pixel_format=LAYOUTS[name].code, width=12, height=8, padding=padding, data=data)
-    assert fault_of_buffer(buffer, LAYOUTS[name].code, SIZE) is None
+    assert fault_of_buffer(buffer, LAYOUTS[name].code, SIZE, (0, 0)) is None
     expected = cv2.cvtColor(truth, cv2.COLOR_RGB2BGR) if name == "RGB8" else truth
     assert np.array_equal(picture_from(buffer), expected)
 

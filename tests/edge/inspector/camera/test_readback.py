@@ -27,6 +27,7 @@ def test_every_setting_reaches_the_camera() -> None:
     assert rig.handle.numbers == {
         "width": 24, "height": 16, "offset_x": 100, "offset_y": 50,
         "exposure_us": 200, "gain_db": 6, "rate_hz": 25, "packet_size": 9000,
+        "binning_x": 1, "binning_y": 1, "reverse_x": 0,
     }  # fmt: skip
     assert rig.handle.started_with == (5, False, 40)
 
@@ -135,3 +136,95 @@ def test_the_trigger_follows_the_station(trigger: str, expected: tuple[str | Non
     rig = Rig(trigger=trigger, trigger_activation="FallingEdge")
     rig.camera.open(1)
     assert rig.handle.trigger == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "actual", "setting"),
+    [("binning_x", 2, "binning"), ("binning_y", 4, "binning"), ("reverse_x", 1, "reverse_x")],
+)
+def test_pixels_that_are_joined_or_mirrored_unasked_are_refused(key: str, actual: int, setting: str) -> None:
+    """Another program has set it: the canvas has its size all the same, and shows another part of the world."""
+    rig = Rig()
+    rig.prepare = lambda handle: handle.numbers.update({key: actual})
+    told = refusal(rig)
+    assert f"{key} is {actual}, expected {0 if actual == 1 else 1}" in told
+    assert f"or {setting} in the station's file" in told
+
+
+def test_pixels_are_joined_and_mirrored_where_a_setting_says_so() -> None:
+    """And back again; what the camera does not have it cannot do, but it need not be able to do nothing."""
+    rig = Rig(binning=2, reverse_x=True)
+    rig.camera.open(1)
+    assert [rig.handle.numbers[key] for key in ("binning_x", "binning_y", "reverse_x")] == [2, 2, 1]
+    back = Rig(binning=1, decimation=1, reverse_x=False, reverse_y=False)
+    back.prepare = lambda handle: handle.numbers.update(binning_x=2, reverse_x=1)
+    back.camera.open(1)
+    assert [back.handle.numbers[key] for key in ("binning_x", "reverse_x")] == [1, 0]
+    assert "decimation_x requested 2, but it has no such feature" in refusal(Rig(decimation=2))
+    assert "reverse_y requested 1, but it has no such feature" in refusal(Rig(reverse_y=True))
+
+
+@pytest.mark.parametrize("feature", ["TestPattern", "TestImageSelector"])
+def test_a_test_picture_is_refused(feature: str) -> None:
+    """It shows no part, and passes for ever."""
+    rig = Rig()
+    rig.prepare = lambda handle: handle.others.update({feature: "GreyHorizontalRamp"})
+    assert f"{feature} is GreyHorizontalRamp, expected Off: it shows no part" in refusal(rig)
+
+
+def change(handle: FakeHandle, name: str, value: Any) -> None:
+    if name in handle.numbers:
+        handle.numbers[name] = value
+    elif name == "pixel_format":
+        handle.code = next(code for code, has in handle.codes.items() if has == value)
+    else:
+        handle.others[name] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "later"),
+    [("Gamma", "1", "0.45"), ("exposure_us", 5000, 9000), ("gain_db", 0, 6), ("BlackLevel", None, "12")],
+)
+def test_what_no_setting_says_is_the_same_at_each_open(name: str, first: Any, later: Any) -> None:
+    """Changed by another program, or lost with its power: it is not the camera any more that was set up."""
+    rig = Rig()
+    rig.opened()
+    rig.camera.close()
+    rig.opened()
+    rig.camera.close()
+    rig.prepare = lambda handle: change(handle, name, later)
+    told = refusal(rig)
+    assert f"changed since its first open: {name} {later}, at first {'none' if first is None else first}" in told
+    assert "restart the station" in told
+    rig.prepare = lambda handle: None
+    rig.camera.open(1)
+
+
+def test_what_a_setting_says_or_an_automatic_does_may_have_changed() -> None:
+    """The one is written again at each open, the other changes by itself."""
+    asked = Rig(exposure_us=200.0)
+    asked.opened()
+    asked.camera.close()
+    asked.prepare = lambda handle: handle.numbers.update(exposure_us=9000)
+    asked.camera.open(1)
+    automatic = Rig()
+    automatic.prepare = lambda handle: handle.others.update(ExposureAuto="Continuous")
+    automatic.opened()
+    automatic.camera.close()
+
+    def prepare(handle: FakeHandle) -> None:
+        handle.others.update(ExposureAuto="Continuous")
+        handle.numbers.update(exposure_us=9000)
+
+    automatic.prepare = prepare
+    automatic.camera.open(1)
+
+
+def test_a_pixel_format_that_was_changed_is_refused_where_it_was_left_to_the_camera() -> None:
+    """Also when it can be converted: colours of a mosaic are not those of a picture."""
+    rig = Rig("bgr8")
+    rig.prepare = lambda handle: change(handle, "pixel_format", "RGB8")
+    rig.opened()
+    rig.camera.close()
+    rig.prepare = lambda handle: change(handle, "pixel_format", "BayerRG8")
+    assert "pixel_format BayerRG8, at first RGB8" in refusal(rig)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from edge.inspector.camera.times import STALE_NS, Arrivals, CameraClock
+from edge.inspector.camera.times import KNOWN_NS, STALE_NS, Arrivals, CameraClock
 
 MS, S = 1_000_000, 1_000_000_000
 WALL = 1_700_000_000 * S
@@ -109,3 +109,26 @@ def test_a_clock_that_runs_wrong_does_not_make_old_frames_of_new_ones_in_silence
     first = next(n for n, fault in enumerate(faults) if fault)
     assert first == pytest.approx(STALE_NS / (20 * MS), abs=2)
     assert all(fault is not None and 'timestamps = "host"' in fault for fault in faults[first:])
+
+
+def test_after_a_long_pause_nobody_knows_how_old_a_frame_is() -> None:
+    """Two quartzes may have drifted apart by more than a frame may be old: a fault, once; the next ones are placed."""
+    clock = CameraClock()
+    clock.place(S, 100 * S)
+    assert not clock.is_forgotten(100 * S + KNOWN_NS)
+    pause_ns = 10 * 3600 * S
+    assert clock.is_forgotten(100 * S + pause_ns)
+    placed_ns, fault = clock.place(S + pause_ns - 2 * S, 100 * S + pause_ns)
+    assert placed_ns == 100 * S + pause_ns
+    assert fault is not None
+    assert "the first picture for 600 min" in fault
+    assert clock.place(S + pause_ns + S, 101 * S + pause_ns) == (101 * S + pause_ns, None)
+
+
+def test_a_frame_held_back_for_longer_than_drift_explains_is_found_after_each_pause() -> None:
+    """The estimate is never forgotten by more than a second."""
+    for pause_s in range(1, KNOWN_NS // S, 200):
+        clock = CameraClock()
+        clock.place(S, 100 * S)
+        _, fault = clock.place(S + pause_s * S, (100 + pause_s) * S + 2 * STALE_NS + 1)
+        assert fault is not None
