@@ -24,6 +24,14 @@ _ASK_S = 0.2
 _LARGEST_PX = 16384
 _REGION, _BOX = "region [px]", re.compile(r"(\d+)x(\d+) at \((\d+), (\d+)\)")
 _FORMAT = "pixel_format"
+# What a camera may be set to that a station must be told of: a bare one is looked at as it is.
+_SENSOR = {
+    "binning": "binning, x",
+    "decimation": "decimation, x",
+    "reverse_x": "reverse_x",
+    "reverse_y": "reverse_y",
+}
+_PLAIN = {"binning": 1, "decimation": 1, "reverse_x": 0, "reverse_y": 0}
 
 
 class Looking(BaseModel):
@@ -168,9 +176,16 @@ def _genicam(device: str, rate_hz: float | None, asked: dict[str, int]) -> Subje
         raise CameraError(f"{device}: does not tell its region; look at it with a station's file")
     width, height, left, top = (int(number) for number in found.groups())
     source = {"kind": "genicam", "device": device, "rate_hz": rate_hz, "offset_x": left, "offset_y": top}
+    source |= {key: number for key, name in _SENSOR.items() if (number := _number(told.get(name, ""))) > _PLAIN[key]}
     return _subject(
         device, source, {"width": width, "height": height, **asked}, _format_of_pixels(told.get(_FORMAT, ""))
     )
+
+
+def _number(text: str) -> int:
+    """Return the number that a feature's text begins with, 0 when there is none."""
+    digits = text.split(" ")[0]
+    return int(digits) if digits.isdigit() else 0
 
 
 def _subject(
