@@ -176,7 +176,7 @@ def _print(
         ],
     )
     table(
-        "The server hung (SIGSTOP, 3 to 6 s), or killed and started again: median of the rounds (lowest to highest) [s]",
+        "The server hung (SIGSTOP, 3 to 6 s), or killed and started: median of the rounds (lowest to highest) [s]",
         ("", "n", "detected after", "back after", "old ones given as good"),
         [
             (
