@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import zmq
 from rich.console import Console
@@ -37,6 +38,7 @@ from edge.station.nojournal import NoJournal, Records
 from edge.station.placement import placed
 from edge.station.publisher import Publisher
 from edge.station.reporter import Reporter
+from edge.station.scribe import Scribe
 from edge.station.starts import Starts, wait_for_turn
 from edge.station.supervisor import INSPECTOR, Supervisor
 from edge.station.systemd import Notifier, watchdog_period_s
@@ -51,22 +53,48 @@ _STDERR = 2
 _SWITCH_S = 0.0005
 
 
+class _Ended(BaseException):
+    """SIGTERM came before there was a loop that could end in order: nothing is in hand, the start is given up."""
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the daemon; return the exit code."""
-    with contextlib.closing(Notifier()) as notifier:
-        starts = Starts(service_state_dir() if notifier.present else None, SYSTEM_CLOCK)
-        with logged("edge-inspectd"):
-            if not wait_for_turn(starts, notifier):
-                starts.forget()
-                return 0
-            starts.begin()
-        code = run("edge-inspectd", Daemon, args, partial(inspect, notifier=notifier, starts=starts))
+    with contextlib.closing(Notifier()) as notifier, contextlib.closing(Scribe()) as scribe:
+        starts = Starts(service_state_dir() if notifier.present else None, SYSTEM_CLOCK, scribe)
+        body = partial(inspect, notifier=notifier, starts=starts, scribe=scribe)
+        code = 0
+        with contextlib.suppress(_Ended), _ends_as_told():
+            if _may_begin(starts, notifier):
+                code = run("edge-inspectd", Daemon, args, body)
         if code == 0:
             starts.forget()
     return code
 
 
-def inspect(command: Daemon, notifier: Notifier, starts: Starts) -> int:
+def _may_begin(starts: Starts, notifier: Notifier) -> bool:
+    """Wait until it is this start's turn, and count it; return False if told to stop."""
+    with logged("edge-inspectd"):
+        goes_on = wait_for_turn(starts, notifier)
+        if goes_on:
+            starts.begin()
+    return goes_on
+
+
+@contextlib.contextmanager
+def _ends_as_told() -> Iterator[None]:
+    """Until the loop sees to signals itself, take SIGTERM for an order that was obeyed, not for a start that failed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def inspect(command: Daemon, notifier: Notifier, starts: Starts, scribe: Scribe) -> int:
     """
     Inspect until told to stop.
 
@@ -83,7 +111,7 @@ def inspect(command: Daemon, notifier: Notifier, starts: Starts) -> int:
         # A watchdog ends a station that hangs by SIGABRT: the log says where each thread stood.
         faulthandler.enable(_STDERR)
     with logged("edge-inspectd"), _run_dir(station) as run_dir:
-        return serve(station, run_dir, notifier, once=command.once, starts=starts)
+        return serve(station, run_dir, notifier, once=command.once, starts=starts, scribe=scribe)
 
 
 def serve(
@@ -94,6 +122,7 @@ def serve(
     once: bool,
     inspector: Sequence[str] = INSPECTOR,
     starts: Starts | None = None,
+    scribe: Scribe | None = None,
 ) -> int:
     """
     Run one station until it ends; return the exit code.
@@ -102,6 +131,7 @@ def serve(
         run_dir: an empty folder for the private sockets.
         inspector: command of process two.
         starts: of the service, for its alarm; None = by hand.
+        scribe: of small files; None = the loop writes them.
     """
     # The journal's threads take the interpreter lock in turns with the loop: shorter turns, shorter waits for a commit.
     sys.setswitchinterval(_SWITCH_S)

@@ -134,6 +134,8 @@ class Journal:
         self._turn = threading.Lock()
         self._ending = threading.Event()
         self._abandoned = False
+        self._clean = self._proven = False
+        """The run may end its epoch; it has, and that is on the disk."""
         self._threads: list[threading.Thread] = []
         self._entries_written = 0
         self._upkeep = Upkeep(settings.keep_days, settings.keep_mb, clock, self._turn)
@@ -263,22 +265,24 @@ class Journal:
         """Begin to write, to read and to keep house, a thread each."""
         for name, work in (("write", self._write_on), ("read", self._read_on), ("upkeep", self._keep_house_on)):
             # Daemons: a disk that hangs must not keep the process from ending.
-            thread = threading.Thread(target=self._run, args=(work,), name=f"journal.{name}", daemon=True)
+            thread = threading.Thread(target=self._run, args=(name, work), name=f"journal.{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def close(self, clean: bool) -> None:
         """
-        Write what waits, for a second at most, and leave the folder to others.
+        Write what waits and end the epoch, for a second at most whatever the disk does; leave the folder to others.
 
         Args:
             clean: nothing is open or unsaid, so that the next run may go on in this epoch; not believed unchecked.
         """
+        self._clean = clean
         self._end_threads()
         if not self._threads:
             while self.write_waiting():
                 pass
-        if clean and not self._end_epoch():
+            self._end_work("write")
+        if clean and not self._proven:
             log.warning("journal: not everything is on the disk: the next start begins a new epoch")
         self._leave()
 
@@ -288,13 +292,17 @@ class Journal:
         self._end_threads()
         self._leave()
 
-    def _end_epoch(self) -> bool:
-        """Write the clean-close record if it is true; return whether it was written."""
-        proven = False
-        if not (self._hung() or self.failing or self._troubles["fault"] or self._batch or len(self._backlog)):
+    def _end_epoch(self) -> None:
+        """Write the clean-close record if it is true."""
+        if not (self.failing or self._troubles["fault"] or self._batch or len(self._backlog)):
             with self._watched("write"):
-                proven = self._store.end()
-        return proven
+                self._proven = self._store.end()
+
+    def _end_work(self, work: str) -> None:
+        """Leave the disk alone from here on: closing a file is a wait for it too, the last one brings its log home."""
+        if work == "write" and self._clean:
+            self._end_epoch()
+        self._connected[work].drop()
 
     def _end_threads(self) -> None:
         self._ending.set()
@@ -317,13 +325,14 @@ class Journal:
 
     # ---- inside ----------------------------------------------------------------------------------------------
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, work: str, work_on: Callable[[], None]) -> None:
         try:
-            work()
+            work_on()
+            if not self._abandoned:
+                self._end_work(work)
         finally:
             if not self._ending.is_set():
-                name = threading.current_thread().name
-                self._troubles.tell(name.partition(".")[2], f"thread {name} ended; see the log, start the station anew")
+                self._troubles.tell(work, f"thread journal.{work} ended; see the log, start the station anew")
 
     def _write_on(self) -> None:
         while not self._abandoned:

@@ -17,7 +17,7 @@ import msgspec
 
 from edge.clock import Clock
 from edge.errors import ConfigurationError
-from edge.station.kept import KeptFile
+from edge.station.scribe import EventualFile, Scribe
 from edge.station.systemd import Notifier, extension
 
 log = logging.getLogger("edge.station")
@@ -41,13 +41,15 @@ class Starts:
     """
     Args:
         folder: of the service; None = nobody starts us again, nothing is counted.
+        scribe: forgets them on the disk; None = that is waited for.
 
     Attributes:
         failed: starts in a row before this one that neither ended as they were told to nor lived for HEALTHY_S.
     """
 
-    def __init__(self, folder: Path | None, clock: Clock) -> None:
-        self._file = KeptFile(folder, FILE, _Kept)
+    def __init__(self, folder: Path | None, clock: Clock, scribe: Scribe | None = None) -> None:
+        self._now = EventualFile(folder, FILE, _Kept)
+        self._soon = EventualFile(folder, FILE, _Kept, scribe)
         self._clock = clock
         self._healthy_us = clock.now_us() + round(HEALTHY_S * 1e6)
         self.failed = self._read()
@@ -68,7 +70,9 @@ class Starts:
 
     def begin(self) -> None:
         """Count this start as one that failed, until it is known to be none; a disk that refuses is no hindrance."""
-        self._write(self.failed + 1)
+        fault = self._now.write(_Kept(failed=self.failed + 1))
+        if fault:
+            log.warning("%s; starts that fail are not counted", fault)
 
     def well(self) -> bool:
         """Return whether this start has just lived long enough to forget those before it; true once."""
@@ -81,20 +85,15 @@ class Starts:
     def forget(self) -> None:
         """Begin to count anew: all is well, or somebody has taken care of it."""
         self.failed = 0
-        self._write(0)
+        self._soon.write(_Kept(failed=0))
 
     def _read(self) -> int:
         try:
-            kept = self._file.read()
+            kept = self._now.read()
         except ConfigurationError as error:
             log.warning("%s; starts are counted from 0", error)
             return 0
         return 0 if kept is None else kept.failed
-
-    def _write(self, failed: int) -> None:
-        fault = self._file.write(_Kept(failed=failed))
-        if fault:
-            log.warning("%s; starts that fail are not counted", fault)
 
 
 def told_to_stop(seconds: float) -> bool:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from hypothesis import strategies as st
 from edge.errors import ConfigurationError
 from edge.records import Mode, Outcome, Reason
 from edge.settings import JournalSettings
+from edge.station import journal as module
 from edge.station.backlog import REFUSALS_KNOWN
 from edge.station.journal import BEGINNING, Gap, Journal, Position
 from edge.station.ledger import LedgerKey, line_from_verdict
-from edge.station.store import FILE
+from edge.station.store import FILE, Store
 from tests.support.journal import (
     DAY_US,
     SHIFT,
@@ -310,6 +312,29 @@ def test_a_close_is_clean_only_if_nothing_is_open(tmp_path: Path) -> None:
     first.trigger(trigger(1))
     first.close(clean=True)
     assert not opened(tmp_path).continued
+
+
+def test_a_close_waits_a_second_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a clean close is the writer's too: when it does not come, the next run does not go on."""
+    monkeypatch.setattr(module, "_CLOSE_S", 0.01)
+    goes_on, asked = threading.Event(), threading.Event()
+    end = Store.end
+
+    def hang(store: Store) -> bool:
+        asked.set()
+        goes_on.wait(WAIT_MS / 1000)
+        return end(store)
+
+    monkeypatch.setattr(Store, "end", hang)
+    journal = opened(tmp_path)
+    journal.start()
+    journal.close(clean=True)
+    assert asked.wait(WAIT_MS / 1000)
+    assert [thread.name for thread in journal._threads if thread.is_alive()] == ["journal.write"]
+    assert not journal._proven
+    goes_on.set()
+    for thread in journal._threads:
+        thread.join()
 
 
 def test_a_close_that_is_not_said_to_be_clean_is_not(tmp_path: Path) -> None:

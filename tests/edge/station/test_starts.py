@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.station import daemon
+from edge.station.kept import KeptFile
+from edge.station.scribe import Scribe
 from edge.station.starts import FILE, HEALTHY_S, Starts, told_to_stop, wait_for_turn
 from tests.support.station import Bench, FakeClock, RecordingNotifier
 
@@ -110,6 +113,49 @@ def test_a_stop_ends_the_pause_at_once(tmp_path: Path) -> None:
     finally:
         late.join()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_start_that_was_told_to_end_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM while the journal is read, say: long before there is a loop that could see to it."""
+    _after(tmp_path, 2)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    began: list[int] = []
+
+    def started(*_: object) -> int:
+        began.append(Starts(tmp_path, FakeClock()).failed)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 2
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(daemon, "run", started)
+    assert daemon.main([]) == 0
+    assert began == [3]
+    assert Starts(tmp_path, FakeClock()).failed == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_disk_that_hangs_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amid production, after five minutes, the count is handed over; the loop does not see to the disk."""
+    starts = _after(tmp_path, 4)
+    starts.begin()
+    never, writers = threading.Event(), []
+
+    def hang(*_: object) -> str:
+        writers.append(threading.current_thread())
+        never.wait(30)
+        return ""
+
+    monkeypatch.setattr(KeptFile, "write", hang)
+    scribe = Scribe()
+    clock = FakeClock()
+    behind = Starts(tmp_path, clock, scribe)
+    clock.us += round(HEALTHY_S * 1e6)
+    assert behind.well()
+    assert not scribe.close()
+    never.set()
+    assert scribe.close()
+    assert threading.current_thread() not in writers
 
 
 # ---- the station that comes up after all -----------------------------------------------------------------------
