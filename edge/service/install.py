@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
-from edge.service import manager
+from edge.service import systemctl
 from edge.service.files import CONFIGURATIONS, KEY, example_configuration, service_files
 from edge.service.layout import Layout
 from edge.service.neighbours import conflicts, free_port
@@ -62,7 +62,7 @@ def install(command: Install, refuse_unreachable: Callable[[], None] = refuse_un
     refuse_unreachable()
     for line in _laid_out(command, layout, program):
         _say(line)
-    failed = _ask_manager(command, manager.LAY_OUT)
+    failed = _ask_systemd(command, systemctl.LAY_OUT)
     for conflict in conflicts(command.root / CONFIGURATIONS):
         _say(f"attention  {conflict}")
     _say_what_is_next(command, program)
@@ -82,32 +82,32 @@ def _laid_out(command: Install, layout: Layout, program: Path) -> Iterator[str]:
 
 
 def _take_away(command: Install, layout: Layout) -> int:
-    busy = list(manager.stations(command.root))
+    busy = list(systemctl.stations(command.root))
     if busy:
         raise ConfigurationError(
             f"stations are enabled or run: {', '.join(busy)}; say systemctl disable --now {' '.join(busy)} first"
         )
     for line in layout.remove():
         _say(line)
-    failed = _ask_manager(command, manager.RELOAD)
+    failed = _ask_systemd(command, systemctl.RELOAD)
     root = command.root
     _say(f"kept       {root / CONFIGURATIONS}, {root / 'var/lib/edge-inspect'}, {root / 'var/log/edge-inspect'}")
     _say("kept       the user edge-inspect, which owns these; userdel edge-inspect when nobody needs them")
     return 1 if failed else 0
 
 
-def _ask_manager(command: Install, commands: tuple[tuple[str, ...], ...]) -> bool:
+def _ask_systemd(command: Install, commands: tuple[tuple[str, ...], ...]) -> bool:
     """Run systemd's tools where systemd runs the machine that was changed; return whether one failed."""
     if command.root != Path("/"):
         _say(f"left out   {commands[0][0]} and the others: {command.root} is not the machine that runs")
         return False
-    if not manager.runs():
+    if not systemctl.runs():
         _say(f"left out   {commands[0][0]} and the others: systemd does not run this machine")
         return False
     failed = False
     for asked in commands:
         words = " ".join(asked)
-        fault = "" if command.dry_run else manager.ask(asked)
+        fault = "" if command.dry_run else systemctl.ask(asked)
         # Without udev there are no devices that it could give away.
         missing = asked[0] == "udevadm" and fault.endswith("not installed")
         failed |= bool(fault) and not missing

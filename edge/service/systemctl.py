@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edge.errors import ConfigurationError
 from edge.service.files import SYSUSERS, TMPFILES, UNIT
 
 _BOOTED = Path("/run/systemd/system")
@@ -35,23 +36,35 @@ def ask(command: Sequence[str]) -> str:
     """Run one of systemd's tools; return why that failed, empty when it did not."""
     if shutil.which(command[0]) is None:
         return f"{command[0]} is not installed"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
+    try:
+        done = _run(command)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_LIMIT_S:g} s"
     lines = (done.stderr or done.stdout).strip().splitlines()
     return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
 
 
 def stations(root: Path) -> Iterator[str]:
-    """Yield the stations that are started with the machine, or run: ``edge-inspectd@line1.service``."""
+    """
+    Yield the stations that are started with the machine, or run: ``edge-inspectd@line1.service``.
+
+    Raises:
+        ConfigurationError: systemd does not say which run.
+    """
     begins, ends = UNIT.stem, UNIT.suffix
     found = {path.name for path in (root / UNIT).parent.glob(f"*.wants/{begins}*{ends}")}
     if root == Path("/") and runs():
-        listed = subprocess.run(
-            ["systemctl", "list-units", "--plain", "--no-legend", "--full", f"{begins}*{ends}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT_S,
-        )
+        asked = ("systemctl", "list-units", "--plain", "--no-legend", "--full", f"{begins}*{ends}")
+        try:
+            listed = _run(asked)
+        except subprocess.TimeoutExpired as error:
+            raise ConfigurationError(
+                f"{' '.join(asked)}: no answer within {_LIMIT_S:g} s; look at systemctl status, then say this again"
+            ) from error
         rows = (line.split() for line in listed.stdout.splitlines())
         found |= {row[0] for row in rows if len(row) > 2 and row[2] in ("active", "activating", "deactivating")}
     yield from sorted(found)
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
