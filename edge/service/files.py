@@ -13,6 +13,8 @@ RULES = Path("etc/udev/rules.d/70-edge-inspect.rules")
 DROP_IN = Path("etc/systemd/system/edge-inspectd@.service.d/machine-key.conf")
 CONFIGURATIONS = Path("etc/edge-inspect")
 KEY = CONFIGURATIONS / "machine.key"
+KEY_OF_ENGINES = Path("var/lib/edge-inspect/engines/machine.key")
+"""Where the stations make one for themselves while none is handed to them."""
 
 _IN_UNIT = "/opt/edge-inspect/bin/edge-inspectd"
 # In a wheel beside this file, in the repository in a folder of its own.

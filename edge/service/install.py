@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from edge.commandline import run
 from edge.errors import ConfigurationError
 from edge.service import systemctl
-from edge.service.files import CONFIGURATIONS, KEY, example_configuration, service_files
+from edge.service.files import CONFIGURATIONS, KEY, KEY_OF_ENGINES, example_configuration, service_files
 from edge.service.layout import Layout
 from edge.service.neighbours import conflicts, free_port
 from edge.service.program import refuse_unreachable, start_command
-from edge.settings import Name
+from edge.settings import StationName
 
 _KEY_BYTES = 32
 
@@ -25,7 +25,7 @@ _KEY_BYTES = 32
 class Install(BaseModel):
     """Make the stations of this machine services of systemd: unit, user, folders, rights on cameras. As root."""
 
-    station: Name | None = Field(
+    station: StationName | None = Field(
         None, description="lay out an example configuration for this station too, /etc/edge-inspect/NAME.toml"
     )
     machine_key: bool = Field(
@@ -36,6 +36,12 @@ class Install(BaseModel):
     uninstall: bool = Field(
         False, description="remove what was laid out and is unchanged; configuration and state stay"
     )
+
+    @field_validator("root")
+    @classmethod
+    def _one_name_for_this_machine(cls, value: Path) -> Path:
+        # However it is spelled: // and . are this machine too, and only there is something run.
+        return Path("/") if value.exists() and value.samefile("/") else value
 
 
 def main(args: list[str] | None = None) -> int:
@@ -72,13 +78,30 @@ def install(command: Install, refuse_unreachable: Callable[[], None] = refuse_un
 def _laid_out(command: Install, layout: Layout, program: Path) -> Iterator[str]:
     yield f"program    {program}"
     if command.machine_key:
-        kept = "engines were proven with it"
-        yield layout.make(KEY, secrets.token_bytes(_KEY_BYTES), 0o600, kept)
+        yield from _key_made(command, layout)
     yield from layout.lay(service_files(program, machine_key=command.machine_key))
     if command.station is not None:
         text = example_configuration(command.station, free_port(command.root / CONFIGURATIONS))
         path = CONFIGURATIONS / f"{command.station}.toml"
-        yield layout.make(path, text.encode(), 0o644, "it is yours, nothing is written over it")
+        # An address in it may hold a password; tmpfiles.d gives it to the stations' group.
+        yield layout.make(path, text.encode(), 0o640, "it is yours, nothing is written over it")
+
+
+def _key_made(command: Install, layout: Layout) -> Iterator[str]:
+    """Make the machine's key, once; engines that were proven before stay proven, by the key that they have."""
+    theirs = command.root / KEY_OF_ENGINES
+    try:
+        key = theirs.read_bytes()
+    except FileNotFoundError:
+        key = b""
+    except OSError as error:
+        raise ConfigurationError(f"{theirs}: cannot be read ({error.strerror}); look at its folder") from error
+    taken = len(key) == _KEY_BYTES and not (command.root / KEY).exists()
+    yield layout.make(KEY, key if taken else secrets.token_bytes(_KEY_BYTES), 0o600, "engines were proven with it")
+    if taken:
+        yield f"attention  {theirs}: taken over, engines stay proven; remove it: the stations' user can read it"
+    elif key and not layout.holds(KEY, key):
+        yield f"attention  {theirs}: another key; what was proven with it is made anew, or built anew"
 
 
 def _take_away(command: Install, layout: Layout) -> int:

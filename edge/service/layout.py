@@ -52,6 +52,10 @@ class Layout:
         self._write(full, data, mode)
         return f"made       {full}"
 
+    def holds(self, path: Path, data: bytes) -> bool:
+        """Tell whether a file is there that has just this in it."""
+        return _read(self.root / path) == data
+
     def remove(self) -> Iterator[str]:
         """
         Remove what was laid out and is unchanged; yield what was done with each.
@@ -69,21 +73,31 @@ class Layout:
     def _lay(self, file: ServiceFile) -> str:
         full, data = self.root / file.path, file.text.encode()
         there = _read(full)
-        known = self._laid.get(str(file.path))
-        ours = there is None or known == _digest(there)
+        # One that lay there before us, the same to the byte, is somebody's all the same.
         if there == data:
-            done = f"same       {full}"
-        elif ours:
-            self._write(full, data, 0o644)
-            done = f"{'made   ' if there is None else 'updated'}    {full}"
-        else:
-            beside = full.with_name(full.name + _NEW)
-            self._write(beside, data, 0o644)
-            return f"kept       {full}: it was edited here; the new one is {beside.name} beside it, compare them"
-        if known != _digest(data):
-            self._laid[str(file.path)] = _digest(data)
-            self._keep_record()
-        return done
+            return f"same       {full}"
+        if there is None or self._is_ours(file.path, there):
+            self._write_ours(file.path, data)
+            return f"{'made   ' if there is None else 'updated'}    {full}"
+        return f"kept       {full}: it was edited here; {self._lay_beside(file.path, data)}"
+
+    def _lay_beside(self, path: Path, data: bytes) -> str:
+        """Put the new one beside a file that was edited; return what is to be done with it."""
+        beside = path.with_name(path.name + _NEW)
+        there = _read(self.root / beside)
+        if there is not None and there != data and not self._is_ours(beside, there):
+            return f"{beside.name} beside it was edited too: move it away to see the new one"
+        if there != data:
+            self._write_ours(beside, data)
+        return f"the new one is {beside.name} beside it, compare them"
+
+    def _is_ours(self, path: Path, there: bytes) -> bool:
+        return self._laid.get(str(path)) == _digest(there)
+
+    def _write_ours(self, path: Path, data: bytes) -> None:
+        self._write(self.root / path, data, 0o644)
+        self._laid[str(path)] = _digest(data)
+        self._keep_record()
 
     def _remove(self, full: Path, digest: str) -> str:
         there = _read(full)

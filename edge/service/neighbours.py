@@ -10,21 +10,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge.errors import ConfigurationError
-from edge.settings import Endpoints, ProcessSettings, read_toml
+from edge.settings import Endpoints, ProcessSettings, read_toml, refuse_shared_name
 
 _FIRST_PORT, _LAST_PORT, _STEP = 5556, 65000, 10
 _PORTS = 4
 
 
 def conflicts(folder: Path) -> Iterator[str]:
-    """Yield a line for whatever two configurations in *folder* both claim, and for each that cannot be read."""
+    """Yield a line for whatever two configurations in *folder* both claim, and for each that is not usable."""
     claims: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.glob("*.toml")):
         try:
-            for claim in _claims(read_toml(path)):
+            tree = read_toml(path)
+            if not _is_station(tree):
+                continue
+            refuse_shared_name(path)
+            for claim in _claims(tree):
                 claims[claim].append(path.name)
         except (ConfigurationError, ValidationError) as error:
-            yield f"{path}: {_first_line(error)}"
+            yield _first_line(path, error)
     for claim, names in claims.items():
         if len(names) > 1:
             yield f"{' and '.join(names)} both have {claim}: only one of them will start; give the other another one"
@@ -45,6 +49,12 @@ def free_port(folder: Path) -> int:
     raise ConfigurationError(f"{folder}: no four free ports in a row; name endpoints by hand")
 
 
+def _is_station(tree: Mapping[str, Any]) -> bool:
+    """Tell a station's file from a calibration, which has a table for each camera too, and from a recipe."""
+    cameras = tree.get("cameras")
+    return isinstance(cameras, list) and any(isinstance(camera, Mapping) and "source" in camera for camera in cameras)
+
+
 def _claims(tree: Mapping[str, Any]) -> Iterator[str]:
     for _, address in Endpoints.model_validate(_table(tree, "endpoints")):
         if not address.endswith(":*"):
@@ -62,8 +72,8 @@ def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(path: Path, error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors(include_url=False)[0]
-        return f"key '{'.'.join(map(str, fault['loc']))}': {fault['msg']}"
+        return f"{path}: key '{'.'.join(map(str, fault['loc']))}': {fault['msg']}"
     return str(error)

@@ -10,6 +10,7 @@ from edge.settings.cameras import CameraSettings, DriftLimits
 from edge.settings.challenge import ChallengeSettings, Master
 from edge.settings.credentials import credential
 from edge.settings.daemon import ENVIRONMENT_PREFIX, Daemon, read_station
+from edge.settings.names import SHARED_FOLDERS, StationName, refuse_shared_name
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import (
     EVERY_CAMERA,
@@ -41,6 +42,7 @@ __all__ = [
     "DEMO_KEY",
     "ENVIRONMENT_PREFIX",
     "EVERY_CAMERA",
+    "SHARED_FOLDERS",
     "ArchiveSettings",
     "ArchiveSource",
     "BundleSettings",
@@ -64,6 +66,7 @@ __all__ = [
     "ReplaySource",
     "ReplayStart",
     "Station",
+    "StationName",
     "Strict",
     "SyntheticSource",
     "ZoneTable",
@@ -72,6 +75,7 @@ __all__ = [
     "engine_cache_of",
     "read_station",
     "read_toml",
+    "refuse_shared_name",
     "service_state_dir",
     "state_dir_of",
 ]

@@ -12,9 +12,10 @@ from edge.cores import cores_from_text
 from edge.inspector.backend import BackendSettings
 from edge.settings.cameras import CameraSettings
 from edge.settings.challenge import ChallengeSettings
+from edge.settings.names import StationName
 from edge.settings.process import ProcessSettings
 from edge.settings.sources import ArchiveSource, GenicamSource
-from edge.settings.strict import Name, Strict
+from edge.settings.strict import Strict
 from edge.settings.tables import (
     ArchiveSettings,
     BundleSettings,
@@ -31,7 +32,7 @@ _TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 class Station(Strict):
     """A whole station: what one TOML file describes."""
 
-    station: Name = Field(description="name of this station; appears in topics and verdicts")
+    station: StationName = Field(description="name of this station; appears in topics and verdicts")
     cameras: tuple[CameraSettings, ...] = Field(min_length=1, description="one table [[cameras]] each")
     bundle: BundleSettings = Field(BundleSettings(), description="the release bundle to inspect with")
     backend: BackendSettings = Field(BackendSettings(), description="what runs the networks, and how")

@@ -25,7 +25,7 @@ from edge.clock import SYSTEM_CLOCK
 from edge.commandline import run
 from edge.errors import ConfigurationError
 from edge.inspector.link import endpoints
-from edge.settings import Daemon, Station, service_state_dir, state_dir_of
+from edge.settings import Daemon, Station, refuse_shared_name, service_state_dir, state_dir_of
 from edge.station.challenges import Challenges
 from edge.station.changes import Changes
 from edge.station.check import check
@@ -104,6 +104,7 @@ def inspect(command: Daemon, notifier: Notifier, starts: Starts, scribe: Scribe)
     if sys.platform != "linux":
         raise ConfigurationError(f"edge-inspectd runs on Linux only, this is {sys.platform}; edge-subscribe runs here")
     station = Station.model_validate(command.model_dump(exclude={"config", "check", "once"}))
+    refuse_shared_name(command.config)
     if command.check:
         check(station, Console())
         return 0

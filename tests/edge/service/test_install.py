@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from edge.errors import ConfigurationError
 from edge.service import install as module
-from edge.service.files import DROP_IN, KEY, RULES, SYSUSERS, TMPFILES, UNIT
+from edge.service.files import DROP_IN, KEY, KEY_OF_ENGINES, RULES, SYSUSERS, TMPFILES, UNIT, shipped
 from edge.service.install import Install, install
 from edge.service.layout import RECORD
 from edge.settings import Station, read_toml
+from edge.station.daemon import main
 
 LINE1 = Path("etc/edge-inspect/line1.toml")
 
@@ -71,6 +73,33 @@ def test_an_edited_file_stays_and_the_new_one_lies_beside(tmp_path: Path, capsys
     assert (tmp_path / UNIT).read_text() == "by hand\n"
     assert "ExecStart" in (tmp_path / f"{UNIT}.new").read_text()
     assert "edited here; the new one is edge-inspectd@.service.new" in capsys.readouterr().out
+
+
+def test_what_lay_there_before_is_somebody_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same to the byte: it is left as it is, by uninstalling too."""
+    (tmp_path / RULES).parent.mkdir(parents=True)
+    (tmp_path / RULES).write_text(shipped(RULES.name))
+    _install(tmp_path)
+    assert _said(capsys)[str(tmp_path / RULES)] == "same"
+    _install(tmp_path, uninstall=True)
+    assert (tmp_path / RULES).read_text() == shipped(RULES.name)
+
+
+def test_what_lies_beside_is_ours_until_it_is_edited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The new one goes with the others; one that somebody works on is neither written over nor removed."""
+    (tmp_path / UNIT).parent.mkdir(parents=True)
+    beside = tmp_path / f"{UNIT}.new"
+    (tmp_path / UNIT).write_text("by hand\n")
+    _install(tmp_path)
+    _install(tmp_path, uninstall=True)
+    assert not beside.exists()
+    _install(tmp_path)
+    beside.write_text("half compared\n")
+    capsys.readouterr()
+    _install(tmp_path)
+    assert "edge-inspectd@.service.new beside it was edited too: move it away" in capsys.readouterr().out
+    _install(tmp_path, uninstall=True)
+    assert (beside.read_text(), (tmp_path / UNIT).read_text()) == ("half compared\n", "by hand\n")
 
 
 def test_an_edited_configuration_is_never_touched(tmp_path: Path) -> None:
@@ -134,6 +163,55 @@ def test_the_machine_s_key_is_made_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert _said(capsys)[str(key)] == "kept"
 
 
+def test_engines_that_were_proven_stay_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The key that the stations have made for themselves becomes the machine's; what is left to do is said."""
+    theirs = tmp_path / KEY_OF_ENGINES
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"k" * 32)
+    _install(tmp_path, machine_key=True)
+    assert (tmp_path / KEY).read_bytes() == b"k" * 32
+    assert f"attention  {theirs}: taken over, engines stay proven; remove it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("theirs", [b"k" * 32, b"cut short"])
+def test_two_keys_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], theirs: bytes) -> None:
+    """The machine's stays, or a key that is none is not taken; what was proven with the other is made anew."""
+    _install(tmp_path, machine_key=True)
+    if len(theirs) != 32:
+        (tmp_path / KEY).unlink()
+    (tmp_path / KEY_OF_ENGINES).parent.mkdir(parents=True)
+    (tmp_path / KEY_OF_ENGINES).write_bytes(theirs)
+    capsys.readouterr()
+    _install(tmp_path, machine_key=True)
+    assert len((tmp_path / KEY).read_bytes()) == 32
+    assert (tmp_path / KEY).read_bytes() != theirs
+    assert f"attention  {tmp_path / KEY_OF_ENGINES}: another key" in capsys.readouterr().out
+
+
+def test_a_password_in_an_address_is_not_everybody_s(tmp_path: Path) -> None:
+    """A configuration is root's and the group's that the stations run with."""
+    _install(tmp_path, station="line1")
+    assert (tmp_path / LINE1).stat().st_mode & 0o777 == 0o640
+    assert "z /etc/edge-inspect/*.toml 0640 root edge-inspect" in (tmp_path / TMPFILES).read_text()
+
+
+@pytest.mark.parametrize("name", ["cores", "engines"])
+def test_no_station_is_called_as_what_all_share(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Its service would remove that folder at its end: not installed, not accepted, and told where it is there."""
+    with pytest.raises(ValidationError, match="expected another name than cores and engines"):
+        Install(root=tmp_path, station=name)
+    _install(tmp_path, station="line1")
+    with pytest.raises(ValidationError, match="expected another name than cores and engines"):
+        Station.model_validate({**read_toml(tmp_path / LINE1), "station": name})
+    (tmp_path / LINE1).rename((tmp_path / LINE1).with_name(f"{name}.toml"))
+    capsys.readouterr()
+    _install(tmp_path)
+    told = capsys.readouterr().out
+    assert f"{name}.toml: its service would take a folder for its own" in told
+    assert main([str((tmp_path / LINE1).with_name(f"{name}.toml")), "--check"]) == 2
+    assert "give the file another name" in capsys.readouterr().err
+
+
 def test_a_second_station_gets_ports_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No two of a machine's stations can have the same; nothing is left to be said about it."""
     for name in ("line1", "line2", "line3"):
@@ -157,6 +235,18 @@ def test_what_two_stations_cannot_share_is_said(tmp_path: Path, capsys: pytest.C
     assert 'both have the name "line1"' in told
 
 
+def test_a_calibration_is_no_station(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It lies beside the configuration and names the same station and its cameras: nothing is in the way."""
+    _install(tmp_path, station="line1")
+    (tmp_path / LINE1).with_name("line1.calibration.toml").write_text(
+        'version = 1\nstation = "line1"\n[[cameras]]\nname = "cam1"\ndate = 2026-11-22T06:30:00Z\nby = "KM"\n'
+        "height = 256\nwidth = 256\nmm_per_px = 0.1\n"
+    )
+    capsys.readouterr()
+    _install(tmp_path)
+    assert "attention" not in capsys.readouterr().out
+
+
 def test_a_configuration_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is somebody's work in progress: no reason to stop."""
     (tmp_path / LINE1).parent.mkdir(parents=True)
@@ -170,6 +260,13 @@ def test_only_root_changes_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
     with pytest.raises(ConfigurationError, match="run as root"):
         _install(Path("/"))
+
+
+@pytest.mark.parametrize("root", ["//", ".", "/proc/../"])
+def test_this_machine_has_one_name(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    """However its root is spelled it is not another file system, in which nothing is run."""
+    monkeypatch.chdir("/")
+    assert str(Install(root=root).root) == "/"  # type: ignore[arg-type]
 
 
 def test_a_damaged_record_is_told(tmp_path: Path) -> None:
