@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rich.text import Text
 from edge.commandline import run
 from edge.control import new_id
 from edge.errors import ChallengeFailed, ConfigurationError
-from edge.presenting import Presenter, wait_for_enter
+from edge.presenting import Presenter, wait_for_part
 from edge.records import VERSION, Mode, Outcome
 from edge.requests import Challenge, Challenged, Shown
 from edge.settings import Master, read_station
@@ -27,16 +26,19 @@ class ShowMasters(BaseModel):
     """
     Show each master part of the settings' table [challenge] to a running station.
 
-    The station holds its own verdicts against its own settings and keeps the result. Cameras that are fired take a
-    picture of each master; of one that triggers by itself the next part after Enter is the master. Exit codes: 0 when
-    it is passed, 9 a master was judged wrongly, 5 refused, or no part or no answer came.
+    The station holds its own verdicts against its own settings and keeps the result. Each camera must see each master:
+    those that are fired take a picture of it; of one that triggers by itself the next part after Enter is the master.
+    Exit codes: 0 when it is passed, 9 a master was judged wrongly, 5 refused, or no part or no answer came.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     config: CliPositionalArg[Path] = Field(description="the station's TOML file")
     by: str = Field(min_length=1, max_length=200, description="who shows them: it is kept")
-    yes: bool = Field(False, description="do not ask for Enter: the masters come by themselves, in the settings' order")
+    yes: bool = Field(
+        False,
+        description="do not ask for Enter: each master comes by itself, before each camera, in the file's order",
+    )
     seconds: float = Field(60.0, gt=0, le=600, description="wait so long for a part that a camera sees by itself")
     control: str | None = Field(None, description="the station's control endpoint; none = the one of its file")
     results: str | None = Field(None, description="the station's results endpoint; none = the one of its file")
@@ -62,9 +64,10 @@ def challenge(command: ShowMasters) -> int:
         raise ConfigurationError(f"{command.config}: no table [challenge]: name the master parts there")
     control, results = command.control or station.endpoints.control, command.results or station.endpoints.results
     console = Console(stderr=command.as_json)
-    with Presenter(control, results, station.station, command.seconds) as presenter:
+    with Presenter(control, results, station, command.seconds) as presenter:
         presenter.require_inspecting()
-        shown = tuple(_shown(console, presenter, station.challenge.parts, asks=not command.yes))
+        places = [(master, seat) for master in station.challenge.parts for seat in station.seats]
+        shown = tuple(_shown(console, presenter, master, seat, asks=not command.yes) for master, seat in places)
         request = Challenge(version=VERSION, id=new_id(), by=command.by, parts=shown)
         answer = presenter.requester.demand(request, Challenged)
     if command.as_json:
@@ -76,16 +79,19 @@ def challenge(command: ShowMasters) -> int:
     return 0
 
 
-def _shown(console: Console, presenter: Presenter, masters: Iterable[Master], *, asks: bool) -> Iterable[Shown]:
-    for master in masters:
-        kind = "a good part" if master.expect == Outcome.PASS.value else f"a bad part{_of(master.defect)}"
+def _shown(console: Console, presenter: Presenter, master: Master, seat: tuple[str, ...], *, asks: bool) -> Shown:
+    kind = "a good part" if master.expect == Outcome.PASS.value else f"a bad part{_of(master.defect)}"
+
+    def ask() -> None:
         if asks:
-            wait_for_enter(f"Put master {master.name}, {kind}, before the camera and press Enter ")
-        now = datetime.now(timezone.utc)
-        # The name first: which master it is must be said before it is judged.
-        verdict = presenter.present(f"{master.name}@{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z", Mode.CHALLENGE)
-        console.print(Text(f"{master.name}: ").append_text(line_from_verdict(verdict)), soft_wrap=True)
-        yield Shown(name=master.name, part=verdict.part)
+            wait_for_part(f"Master {master.name}, {kind}", seat, passes_by=presenter.passes_by(seat))
+
+    now = datetime.now(timezone.utc)
+    # The name first: which master it is must be said before it is judged.
+    part_id = f"{master.name}@{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z"
+    verdict = presenter.present(part_id, Mode.CHALLENGE, seat, ask)
+    console.print(Text(f"{master.name}: ").append_text(line_from_verdict(verdict)), soft_wrap=True)
+    return Shown(name=master.name, part=verdict.part)
 
 
 def _of(defect: str | None) -> str:

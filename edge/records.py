@@ -276,6 +276,7 @@ class AuditEvent(str, Enum):
     CHALLENGE_PASSED = "challenge_passed"
     CHALLENGE_FAILED = "challenge_failed"
     CHALLENGE_OVERDUE = "challenge_overdue"
+    MASTER_WRONG = "master_wrong"
 
 
 AUDIT_EVENTS: dict[AuditEvent, str] = {
@@ -303,6 +304,7 @@ AUDIT_EVENTS: dict[AuditEvent, str] = {
     AuditEvent.CHALLENGE_PASSED: "the master parts were judged as they must be; by whom, and how often it was tried",
     AuditEvent.CHALLENGE_FAILED: "a master part was judged wrongly; the station is not ready, products are UNKNOWN",
     AuditEvent.CHALLENGE_OVERDUE: "no challenge was given in time; the station is not ready, products are UNKNOWN",
+    AuditEvent.MASTER_WRONG: "a part that was announced as a master was judged wrongly; a challenge need not name it",
 }
 
 
@@ -319,6 +321,7 @@ class Alarm(str, Enum):
     CALIBRATION_OLD = "calibration_old"
     CHALLENGE_OVERDUE = "challenge_overdue"
     CHALLENGE_FAILED = "challenge_failed"
+    CHALLENGE_NOT_KEPT = "challenge_not_kept"
 
 
 ALARMS: dict[Alarm, str] = {
@@ -332,6 +335,7 @@ ALARMS: dict[Alarm, str] = {
     Alarm.CALIBRATION_OLD: "a camera was calibrated longer ago than calibration_max_age_days, or its date lies ahead",
     Alarm.CHALLENGE_OVERDUE: "master parts must be shown before products are inspected again",
     Alarm.CHALLENGE_FAILED: "a master part was judged wrongly: products are not inspected until a challenge is passed",
+    Alarm.CHALLENGE_NOT_KEPT: "how it stands with the master parts cannot be written: disk full, read-only or gone",
 }
 
 

@@ -25,7 +25,10 @@ LONGEST_PAGE = 1000
 """Verdicts in one answer to a replay; the consumer asks for the next when it wants it."""
 
 LEASE_S = 5.0
-"""A consumer that has asked for nothing for so long may be replaced by another of the same name."""
+"""
+A consumer that has asked for nothing for so long may be replaced by another of the same name; a part that nobody has
+asked for again for so long is not expected any more.
+"""
 
 
 TRIGGER_MODES = (Mode.PRODUCTION, Mode.CHALLENGE, Mode.GAUGE, Mode.SIMULATED)
@@ -66,12 +69,18 @@ EXPECT_MODES = (Mode.CHALLENGE, Mode.GAUGE)
 
 
 class Expect(Request, frozen=True, tag_field="request", tag="expect"):
-    """The next part that a camera sees by itself is this one. Answered when it has come, or when it has not in time."""
+    """
+    The next part that a camera sees by itself is this one. Answered when it has come, or when it has not in time.
+
+    Repeat it, with the same id, every second or two: who has not for LEASE_S does not wait any more.
+    """
 
     part_id: _Id | None
     """As of a trigger."""
     mode: Mode
     """One of EXPECT_MODES."""
+    camera: _Name | None
+    """That it comes before; null = those that see parts together, where there is no choice."""
     seconds: Annotated[float, msgspec.Meta(ge=0, le=600)]
     """Wait so long for it; 0 = what was expected is not any more."""
 
@@ -89,10 +98,10 @@ class Shown(Message, frozen=True):
 
 
 class Challenge(Request, frozen=True, tag_field="request", tag="challenge"):
-    """These parts of mode challenge were the masters: hold what you said of them against what they are."""
+    """These parts of mode challenge were the masters, before each camera: hold what you said against what they are."""
 
     by: _Line
-    parts: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=32)]
+    parts: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=512)]
 
 
 class Attach(Request, frozen=True, tag_field="request", tag="attach"):
@@ -214,7 +223,7 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.MALFORMED: "not JSON, no request of this list, or a field is missing, unknown or out of its bounds",
     Refusal.VERSION: "the request is of another protocol version",
     Refusal.ID_USED: "another request came under this id before",
-    Refusal.UNKNOWN_CAMERA: "the station has no camera of this name",
+    Refusal.UNKNOWN_CAMERA: "the station has no camera of this name, or which of several is meant was not said",
     Refusal.NOT_TRIGGERED: "the camera is not triggered by software, or no camera of the station is",
     Refusal.PART_ID_USED: "a part of this name was triggered before, under another request id",
     Refusal.BOUNCED: "inside debounce_ms of the last trigger: taken for the same one",
@@ -229,7 +238,7 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.RECIPE: "the recipe cannot be used; the text says why",
     Refusal.BUNDLE: "the bundle cannot be used; the text says why",
     Refusal.SELFTEST: "the self-test failed; the text says where",
-    Refusal.NO_PART: "the part that was expected did not come in time, or none can come by itself",
+    Refusal.NO_PART: "the part that was expected did not come in time, may have been lost, or none can come by itself",
     Refusal.CHALLENGE: "these parts are no challenge: not all masters, not shown lately; the text says which",
     Refusal.STOPPING: "the station is being stopped",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -15,7 +16,7 @@ from rich.text import Text
 from edge.calibration import calibrated, read_calibration_of
 from edge.commandline import run
 from edge.errors import BundleError, ConfigurationError
-from edge.presenting import Presenter, wait_for_enter
+from edge.presenting import Presenter, wait_for_part
 from edge.recipe import read_recipe, work_out
 from edge.records import Mode, Verdict
 from edge.repeatability.report import keep, report_from_study, show
@@ -40,6 +41,7 @@ class Repeat(BaseModel):
     out: Path = Field(description="folder of this study: presentations.jsonl, report.json, two CSV files")
     truth: Path | None = Field(None, description="CSV file with part,truth (PASS or REJECT), where it is known")
     shuffle: int | None = Field(None, ge=0, description="seed: each round in an order of its own; none = in order")
+    camera: str | None = Field(None, description="that sees the parts; needed where several see parts of their own")
     yes: bool = Field(False, description="do not ask for Enter: the parts come by themselves, in that order")
     seconds: float = Field(60.0, gt=0, le=600, description="wait so long for a part that a camera sees by itself")
     control: str | None = Field(None, description="the station's control endpoint; none = the one of its file")
@@ -77,17 +79,35 @@ def repeat(command: Repeat) -> int:
 
 def _show_parts(console: Console, command: Repeat, station: Station, study: Study, names: list[str]) -> None:
     control, results = command.control or station.endpoints.control, command.results or station.endpoints.results
+    seat = _seat_of(station, command.camera)
     left = [(part, n) for part, n in _order(command, names) if not study.has(part, n)]
-    with Presenter(control, results, station.station, command.seconds) as presenter:
+    with Presenter(control, results, station, command.seconds) as presenter:
         if left:
             presenter.require_inspecting()
         for part, presentation in left:
-            if not command.yes:
-                wait_for_enter(f"Part {part}, time {presentation}: put it before the camera and press Enter ")
             now = datetime.now(timezone.utc)
-            verdict = presenter.present(f"gauge-{part}-{presentation}@{now:%Y%m%dT%H%M%S.%f}Z", Mode.GAUGE)
+            part_id = f"gauge-{part}-{presentation}@{now:%Y%m%dT%H%M%S.%f}Z"
+            words = "" if command.yes else f"Part {part}, time {presentation}"
+            ask = partial(_ask, words, seat, passes_by=presenter.passes_by(seat))
+            verdict = presenter.present(part_id, Mode.GAUGE, seat, ask)
             study.add(Presentation(part=part, presentation=presentation, verdict=verdict))
             console.print(Text(f"{part}.{presentation} ").append_text(line_from_verdict(verdict)), soft_wrap=True)
+
+
+def _ask(words: str, seat: tuple[str, ...], *, passes_by: bool) -> None:
+    if words:
+        wait_for_part(words, seat, passes_by=passes_by)
+
+
+def _seat_of(station: Station, camera: str | None) -> tuple[str, ...]:
+    """Return the cameras that see the parts of the study together."""
+    seats = [seat for seat in station.seats if camera is None or camera in seat]
+    if len(seats) == 1:
+        return seats[0]
+    names = ", ".join(name for seat in station.seats for name in seat)
+    if not seats:
+        raise ConfigurationError(f"--camera {camera}: the station has none of this name; it has {names}")
+    raise ConfigurationError(f"several cameras see parts of their own: give --camera, one of {names}")
 
 
 def _order(command: Repeat, names: list[str]) -> Iterator[tuple[str, int]]:

@@ -32,8 +32,9 @@ class ChallengeSettings(Strict):
     """
     Master parts that must be shown to the station: [challenge]. Without this table none are asked for.
 
-    Due at the beginning of each shift (or every_h after the last), and when recipe or bundle are others than the last
-    one was passed with. After grace_min, and after a challenge that failed, no part is inspected until one is passed.
+    Due at the beginning of each shift (or every_h after the last), and when recipe, bundle, masters or cameras are
+    others than the last one was passed with. After grace_min, after a challenge that failed, and before the first one
+    that is passed, no part is inspected until one is.
     """
 
     parts: tuple[Master, ...] = Field(

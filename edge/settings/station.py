@@ -91,6 +91,18 @@ class Station(Strict):
     retry_s: float = Field(1.0, gt=0, description="pause before a camera or the inspector is tried again; doubles")
     retry_limit_s: float = Field(30.0, gt=0, description="longest such pause")
 
+    @property
+    def seats(self) -> tuple[tuple[str, ...], ...]:
+        """
+        Cameras, by those that see a part together.
+
+        Those that a request fires; then the others, all of them where their frames are joined, or each by itself.
+        """
+        fired = tuple(camera.name for camera in self.cameras if camera.trigger == "software")
+        others = tuple(camera.name for camera in self.cameras if camera.trigger != "software")
+        groups = (others,) if self.parts.join != "each" else tuple((name,) for name in others)
+        return tuple(group for group in (fired, *groups) if group)
+
     @field_validator("parts")
     @classmethod
     def _frames_can_be_joined(cls, value: PartsSettings, info: ValidationInfo) -> PartsSettings:

@@ -62,7 +62,12 @@ class Count:
 
 
 class Cameras:
-    """The cameras of a station, in the order of the settings."""
+    """
+    The cameras of a station, in the order of the settings.
+
+    Attributes:
+        openings: how often one of them was opened in this run.
+    """
 
     def __init__(self, settings: Sequence[CameraSettings]) -> None:
         self._expect_us = {
@@ -76,6 +81,7 @@ class Cameras:
         }
         self._counts = {c.name: Count(c.name) for c in settings if c.trigger != "software"}
         self._opens: dict[str, tuple[int, int]] = {}
+        self.openings = 0
         self._heard_us: dict[str, int] = {}
 
     def statuses(self) -> Iterable[CameraStatus]:
@@ -90,6 +96,7 @@ class Cameras:
         before = self._status[message.camera]
         self._set(message.camera, state=message.state, detail=message.text, numbered=message.numbered)
         self._heard_us[message.camera] = now_us
+        self.openings += message.state == "open" and before.state != "open"
         count = self._counts.get(message.camera)
         if message.state == "open" and count is not None:
             # What passed while it was closed is known only if its own numbers went on.

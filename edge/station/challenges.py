@@ -1,125 +1,154 @@
-"""
-Challenges: masters that the station must be shown and judge rightly; when the next is due, and what follows if not.
-
-Times are of the wall clock, since a shift is; one that lies ahead of it is not trusted. Fail closed: a challenge that
-failed closes the line at once, one that is overdue too, whatever was passed before.
-"""
+"""Challenges: masters that the station must be shown and judge rightly. Who keeps them; due.py says when one is due."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edge.clock import Clock
+from edge.errors import ConfigurationError
 from edge.records import VERSION, AuditEvent, ChallengeMark, ChallengeState, Reason, Verdict
 from edge.requests import Challenge, Challenged, Judged
 from edge.settings import Station
+from edge.station.due import (
+    Basis,
+    Calendar,
+    Closed,
+    Due,
+    Given,
+    Kept,
+    Told,
+    due_next,
+    noted,
+    state_at,
+    utc_us_from_shift,
+)
 from edge.station.kept import KeptFile
-from edge.station.ledger import next_shift_us
-from edge.station.masters import fault_of_shown, judged
+from edge.station.masters import fault_of_shown, judged, name_of
 from edge.station.reporter import Reporter
 
 log = logging.getLogger("edge.station")
 
 _FILE = "challenge.json"
 _KEPT = 100
-_US_PER_MINUTE = 60_000_000
-# What a clock is set by now and then; more is another time.
-_AHEAD_US = 10 * _US_PER_MINUTE
-# Verdicts of challenge parts that are remembered until they are named.
+# Verdicts of challenge parts that are remembered until they are named: so many, and some rounds of all masters.
 _RECENT = 64
+_ROUNDS = 4
 _LOOK_US = 250_000
-
-
-class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A challenge that was given, as it is kept."""
-
-    utc_us: int
-    by: str
-    passed: bool
-    recipe_hash: str
-    bundle_hash: str
-    parts: tuple[Judged, ...]
-    unnamed: int
-    """Parts of mode challenge since the one before that it does not name: tries that came to nothing."""
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What outlives a restart."""
-
-    given: tuple[Given, ...] = ()
-    """The last hundred, the newest last."""
-    unproven_utc_us: int | None = None
-    """Since when parts are judged by what no challenge was passed with; None = they are not, or it is not known."""
-
-
-@dataclass(frozen=True)
-class _Due:
-    utc_us: int
-    why: str
-    at_once: bool = False
-    """No grace: what was passed is not believed any more."""
+_WRITE_AGAIN_US = 1_000_000
 
 
 class Challenges:
     """
     Args:
+        station: as it works, with what was calibrated.
         folder: the state directory; None = nothing outlives a restart.
+        shift: the latest that the journal knows: the clock has shown its beginning.
 
     Attributes:
         state: of the challenge; None = the settings ask for none.
+        unkept: why the file cannot be written; empty = it holds what is so.
+        line: what parts are seen by at present: another one, and what was shown before proves nothing any more.
     """
 
-    def __init__(self, station: Station, folder: Path | None, clock: Clock, reporter: Reporter) -> None:
+    def __init__(
+        self, station: Station, folder: Path | None, clock: Clock, reporter: Reporter, shift: str = ""
+    ) -> None:
         self._settings = station.challenge
         self._shifts = station.shifts
+        self._seats = station.seats
+        self._setup = _hash_of(station)
         self._clock = clock
         self._reporter = reporter
         self._file = KeptFile(None if self._settings is None else folder, _FILE, Kept)
-        self._kept = self._file.read() or Kept()
         self._recent: OrderedDict[int, Verdict] = OrderedDict()
-        self._unnamed = 0
-        self._active = ("", "")
+        self._from_us = clock.now_us()
         self._looked_us: int | None = None
-        self._due = _Due(0, "")
+        self._write_us: int | None = None
+        self._basis = Basis(recipe="", bundle="", setup=self._setup)
+        self._due = Due(0, "", 0)
+        self._line: object = None
+        self.line: Callable[[], object] = lambda: None
         self.state: ChallengeState | None = None
-        self.look_after("", "")
+        self.unkept = ""
+        self._shown: tuple[ChallengeState | None, str] = (None, "")
+        self._kept = self._read()
+        self._calendar = Calendar(max(self._kept.seen_utc_us, utc_us_from_shift(shift)), clock.now_us())
+        if self._settings is not None:
+            self._begin()
 
     # ---- what the station sees -------------------------------------------------------------------------------
 
     def note(self, verdict: Verdict) -> None:
-        """Remember the verdict of a part of mode challenge, as it was claimed."""
-        self._unnamed += 1
-        self._recent[verdict.part] = verdict
-        if len(self._recent) > _RECENT:
+        """Remember the verdict of a part of mode challenge, as it was claimed, and tell of a master that was wrong."""
+        if self._settings is None:
+            return
+        self.notice_line()
+        self._change(tries=self._kept.tries + 1)
+        if verdict.trigger_us >= self._from_us:
+            self._recent[verdict.part] = verdict
+        if len(self._recent) > max(_RECENT, _ROUNDS * len(self._seats) * len(self._settings.parts)):
             self._recent.popitem(last=False)
+        master = next((master for master in self._settings.parts if master.name == name_of(verdict)), None)
+        if master is not None and not (said := judged(master, verdict)).right:
+            # Whether somebody names it or not; how many there were outlives a restart.
+            self._reporter.audit(AuditEvent.MASTER_WRONG, verdict.part, _in_words(said), verdict.outcome)
+            self._write_us = self._clock.now_us()
+
+    def notice_line(self) -> None:
+        """Forget the masters that another inspector or another opening of a camera has seen; called when one may be."""
+        line = self.line()
+        if line != self._line:
+            self._line = line
+            self._begin_anew()
 
     def look_after(self, recipe_hash: str, bundle_hash: str) -> bool:
         """
-        Notice what time and a change of recipe or bundle have made due; return whether that changes the state.
+        Notice what time and a change of recipe or bundle have made due; return whether the heartbeat is another.
 
         Args:
             recipe_hash, bundle_hash: what parts are judged by; empty = not known before an inspector was ready.
         """
-        now_us, active = self._clock.now_us(), (recipe_hash, bundle_hash)
-        if self._settings is None or (self._waits(now_us) and active == self._active):
+        basis = Basis(recipe=recipe_hash, bundle=bundle_hash, setup=self._setup)
+        now_us = self._clock.now_us()
+        if self._settings is None or (self._waits(now_us) and basis == self._basis):
             return False
-        self._looked_us, self._active = now_us, active
-        self._note_unproven()
-        before, self._due = self.state, self._next()
-        self.state = self._state_now()
+        self._looked_us, self._basis = now_us, basis
+        self._look()
+        if self._write_us is not None and now_us >= self._write_us:
+            self._write()
+        before, self._shown = self._shown, (self.state, self.unkept)
+        return self._shown != before
+
+    def _waits(self, now_us: int) -> bool:
+        return self._looked_us is not None and now_us - self._looked_us < _LOOK_US
+
+    def _look(self) -> None:
+        assert self._settings is not None
+        self._calendar.look(self._clock.now_us(), self._clock.utc_us())
+        known = noted(self._kept, self._basis, self._calendar.utc_us)
+        if known is not self._kept:
+            self._keep(known)
+        self._due = due_next(self._kept, self._basis, self._settings, self._shifts, self._calendar)
+        before, self.state = self.state, state_at(self._kept, self._due, self._calendar.utc_us)
+        if self.state == "overdue" and self._kept.closed is None:
+            # From now on neither the clock nor another recipe opens the line, nor a restart.
+            closed = Closed(utc_us=self._due.utc_us, why=self._due.why)
+            self._keep(msgspec.structs.replace(self._kept, closed=closed))
         if self.state == "overdue" and before in ("passed", "due"):
             self._reporter.audit(AuditEvent.CHALLENGE_OVERDUE, None, self._words(), None)
         elif self.state != before and before in (None, "passed"):
             log.info("challenge %s: %s", self.state, self._due.why)
-        return self.state != before
 
-    def _waits(self, now_us: int) -> bool:
-        return self._looked_us is not None and now_us - self._looked_us < _LOOK_US
+    def _begin_anew(self) -> None:
+        self._recent.clear()
+        self._from_us = self._clock.now_us()
 
     # ---- what follows ----------------------------------------------------------------------------------------
 
@@ -137,73 +166,16 @@ class Challenges:
             last_by="" if last is None else last.by,
             last_utc_us=None if last is None else last.utc_us,
             due_utc_us=self._due.utc_us,
-            closes_utc_us=self._closes_us(),
+            closes_utc_us=self._due.closes_utc_us,
             why=self._due.why,
         )
 
     def _words(self) -> str:
         if self.state == "failed":
             last = self._kept.given[-1]
-            wrong = ", ".join(f"{part.name} {part.outcome.value}" for part in last.parts if not part.right)
+            wrong = ", ".join(f"{part.name} {part.outcome}" for part in last.parts if not part.right)
             return f"the challenge by {last.by} failed ({wrong}): mend the cause and pass one: edge-inspectd challenge"
         return f"a challenge is overdue ({self._due.why}): edge-inspectd challenge"
-
-    # ---- when it is due --------------------------------------------------------------------------------------
-
-    def _state_now(self) -> ChallengeState:
-        utc_us = self._clock.utc_us()
-        if self._has_failed():
-            return "failed"
-        if utc_us >= self._closes_us():
-            return "overdue"
-        return "due" if utc_us >= self._due.utc_us else "passed"
-
-    def _closes_us(self) -> int:
-        assert self._settings is not None
-        grace_us = 0 if self._due.at_once else round(self._settings.grace_min * _US_PER_MINUTE)
-        return self._due.utc_us + grace_us
-
-    def _next(self) -> _Due:
-        """Return what makes the next challenge due first."""
-        assert self._settings is not None
-        utc_us, unproven_us = self._clock.utc_us(), self._kept.unproven_utc_us
-        if self._has_failed():
-            return _Due(self._kept.given[-1].utc_us, "the last one failed", at_once=True)
-        passed = self._passed()
-        times = [given.utc_us for given in (passed,) if given is not None]
-        times += [] if unproven_us is None else [unproven_us]
-        if times and max(times) - utc_us > _AHEAD_US:
-            return _Due(utc_us, "what was passed lies ahead of the clock: it was set back", at_once=True)
-        if passed is None:
-            return _Due(unproven_us or utc_us, "none was ever passed here")
-        if self._settings.every_h is None:
-            due = _Due(next_shift_us(passed.utc_us, self._shifts), "a shift has begun since the last one was passed")
-        else:
-            hours = self._settings.every_h
-            due = _Due(passed.utc_us + round(3600e6 * hours), f"the last one was passed {hours:g} h ago")
-        if unproven_us is not None and unproven_us < due.utc_us:
-            return _Due(unproven_us, "recipe or bundle are others than the last one was passed with")
-        return due
-
-    def _has_failed(self) -> bool:
-        return bool(self._kept.given) and not self._kept.given[-1].passed
-
-    def _passed(self) -> Given | None:
-        return next((given for given in reversed(self._kept.given) if given.passed), None)
-
-    def _note_unproven(self) -> None:
-        """Note since when parts are judged by what no challenge was passed with; a restart begins no new grace."""
-        passed = self._passed()
-        if passed is None:
-            unproven = True
-        elif "" in self._active:
-            return
-        else:
-            unproven = (passed.recipe_hash, passed.bundle_hash) != self._active
-        if unproven and self._kept.unproven_utc_us is None:
-            self._keep(msgspec.structs.replace(self._kept, unproven_utc_us=self._clock.utc_us()))
-        elif not unproven and self._kept.unproven_utc_us is not None:
-            self._keep(msgspec.structs.replace(self._kept, unproven_utc_us=None))
 
     # ---- it is given -----------------------------------------------------------------------------------------
 
@@ -216,42 +188,112 @@ class Challenges:
         """
         if self._settings is None:
             return "the station's settings have no table [challenge]: name the masters there"
+        self.notice_line()
         masters = {master.name: master for master in self._settings.parts}
         now_us = self._clock.now_us()
-        fault = fault_of_shown(request.parts, self._settings.parts, self._recent, now_us, recipe_hash, bundle_hash)
+        fault = fault_of_shown(
+            request.parts, self._settings.parts, self._seats, self._recent, now_us, recipe_hash, bundle_hash
+        )
         if fault:
             return fault
-        parts = tuple(judged(masters[shown.name], self._recent.pop(shown.part)) for shown in request.parts)
+        parts = tuple(judged(masters[shown.name], self._recent[shown.part]) for shown in request.parts)
         given = Given(
             utc_us=self._clock.utc_us(),
             by=request.by,
             passed=all(part.right for part in parts),
-            recipe_hash=recipe_hash,
-            bundle_hash=bundle_hash,
-            parts=parts,
-            unnamed=self._unnamed - len(parts),
+            basis=Basis(recipe=recipe_hash, bundle=bundle_hash, setup=self._setup),
+            parts=tuple(map(_told, parts)),
+            unnamed=self._kept.tries - len(parts),
         )
-        return self._given(request, given)
+        return self._given(request, given, parts)
 
-    def _given(self, request: Challenge, given: Given) -> Challenged:
-        self._unnamed = 0
-        kept = (*self._kept.given, given)[-_KEPT:]
-        fault = self._keep(Kept(given=kept, unproven_utc_us=None if given.passed else self._kept.unproven_utc_us))
-        wrong = [part for part in given.parts if not part.right]
+    def _given(self, request: Challenge, given: Given, parts: tuple[Judged, ...]) -> Challenged:
+        # What was shown until now proves nothing for the next one.
+        self._begin_anew()
+        if given.passed:
+            self._calendar.trust(self._clock.now_us(), given.utc_us)
+        fault = self._keep(_with_given(self._kept, given))
+        wrong = [part for part in parts if not part.right]
         said = "passed" if given.passed else "failed: " + ", ".join(map(_in_words, wrong))
+        shown = f"{len(parts)} masters" if len(self._seats) == 1 else f"{len(parts)} parts"
         tries = f", {given.unnamed} parts beside them" if given.unnamed else ""
-        text = f"challenge by {given.by} {said}; {len(given.parts)} masters{tries}{f'; {fault}' if fault else ''}"
+        text = f"challenge by {given.by} {said}; {shown}{tries}{f'; {fault}' if fault else ''}"
         event = AuditEvent.CHALLENGE_PASSED if given.passed else AuditEvent.CHALLENGE_FAILED
         self._reporter.audit(event, None, text, None)
         self._looked_us = None
-        return Challenged(version=VERSION, id=request.id, now_us=0, passed=given.passed, parts=given.parts, text=text)
+        return Challenged(version=VERSION, id=request.id, now_us=0, passed=given.passed, parts=parts, text=text)
+
+    # ---- it is kept ------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Look for the first time, and see whether the file can be written: if not, what it says may be outdated."""
+        self._look()
+        fault = self._keep(self._kept)
+        if fault:
+            self._change(closed=self._kept.closed or Closed(utc_us=self._calendar.utc_us, why=fault))
+            self._look()
+        self._shown = self.state, self.unkept
+
+    def _read(self) -> Kept:
+        try:
+            return self._file.read() or Kept()
+        except ConfigurationError as error:
+            aside = self._file.put_aside(self._clock.utc_us())
+            why = f"{str(error).partition('; ')[0]}; {aside}"
+            self._reporter.audit(AuditEvent.CHALLENGE_OVERDUE, None, why, None)
+            return Kept(closed=Closed(utc_us=self._clock.utc_us(), why="what was passed cannot be read"))
+
+    def _change(self, **changes: Any) -> None:
+        """Change what is kept, in memory alone."""
+        self._kept = msgspec.structs.replace(self._kept, **changes)
 
     def _keep(self, kept: Kept) -> str:
         self._kept = kept
-        fault = self._file.write(kept)
+        return self._write()
+
+    def _write(self) -> str:
+        """Have what is kept outlive a restart; return why it would not. It is tried again then."""
+        self._change(seen_utc_us=self._calendar.utc_us)
+        fault = self._file.write(self._kept)
+        self._write_us = None
         if fault:
+            self._write_us = self._clock.now_us() + _WRITE_AGAIN_US
+            if self._kept.failed or self._kept.closed is not None:
+                # A full disk cannot say that the line is closed. Without the file it is.
+                self._file.write(None)
+        if fault and not self.unkept:
             log.error("%s", fault)
+        self.unkept = fault
         return fault
+
+
+def _hash_of(station: Station) -> str:
+    """Return a hash of what a challenge proves beside recipe and bundle: which masters, seen by which cameras."""
+    digest = hashlib.sha256()
+    for table in (*(() if station.challenge is None else station.challenge.parts), *station.cameras):
+        digest.update(table.model_dump_json().encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _with_given(kept: Kept, given: Given) -> Kept:
+    all_given = (*kept.given, given)[-_KEPT:]
+    if not given.passed:
+        return msgspec.structs.replace(kept, given=all_given, tries=0)
+    unproven = tuple(one for one in kept.unproven if one.basis != given.basis)
+    return msgspec.structs.replace(kept, given=all_given, tries=0, unproven=unproven, closed=None)
+
+
+def _told(part: Judged) -> Told:
+    return Told(
+        name=part.name,
+        part=part.part,
+        expected=part.expected.value,
+        defect=part.defect,
+        outcome=part.outcome.value,
+        reason=None if part.reason is None else part.reason.value,
+        found=part.found,
+        right=part.right,
+    )
 
 
 def _in_words(part: Judged) -> str:

@@ -132,6 +132,7 @@ class Condition:
             Alarm.CALIBRATION_OLD: self._calibration_is_old(),
             Alarm.CHALLENGE_OVERDUE: self._challenges.state == "overdue",
             Alarm.CHALLENGE_FAILED: self._challenges.state == "failed",
+            Alarm.CHALLENGE_NOT_KEPT: bool(self._challenges.unkept),
         }
         return tuple(alarm for alarm, on in raised.items() if on)
 

@@ -66,6 +66,7 @@ Names: TypeAlias = tuple[str | None, int | None, int | None]
 class _InHand:
     digest: bytes
     peer: tuple[bytes, ...]
+    heard_us: int
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,11 @@ class Control:
         answered = _Answered(None, msgspec.structs.replace(answer, id=request_id), names)
         self._keep(self._triggers, request_id, answered)
 
+    def heard_us(self, asked: Asked) -> int:
+        """Return when a request that is not answered yet was last sent: who repeats it still waits."""
+        entry = self._in_hand.get(asked.request.id)
+        return 0 if entry is None else entry.heard_us
+
     def close(self, linger_ms: int) -> None:
         """Close; what still waits for a peer is given so long."""
         self.socket.close(linger_ms)
@@ -163,7 +169,7 @@ class Control:
         if (waiting := self._in_hand.get(request.id)) is not None:
             if waiting.digest == digest:
                 # Its answer is on the way; the sender may have another connection by now.
-                waiting.peer = peer
+                waiting.peer, waiting.heard_us = peer, self._clock.now_us()
             else:
                 self._refuse(peer, _used(request))
             return False
@@ -174,7 +180,7 @@ class Control:
             text = f"{_IN_HAND} requests wait for an answer already: repeat it later"
             self._refuse(peer, Unreadable(request.id, Refusal.BUSY, text))
             return False
-        self._in_hand[request.id] = _InHand(digest, peer)
+        self._in_hand[request.id] = _InHand(digest, peer, self._clock.now_us())
         return True
 
     def _answer_again(self, peer: tuple[bytes, ...], request: AnyRequest, digest: bytes, before: _Answered) -> None:

@@ -167,7 +167,7 @@ def serve(
                 wakeup.for_journal,
                 starts=starts,
                 calibration=calibration,
-                challenges=Challenges(station, kept, SYSTEM_CLOCK, reporter),
+                challenges=Challenges(station, kept, SYSTEM_CLOCK, reporter, journal.ledger.newest),
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):

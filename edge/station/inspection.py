@@ -150,7 +150,7 @@ class Inspection:
     def _on_camera(self, message: CameraState) -> None:
         before = self._cameras.note(message, self._clock.now_us())
         if message.state == "open":
-            self._triggers.intake.opened_camera(message.camera, message.counts)
+            self._triggers.opened_camera(message)
         if message.state == "failed" and before.state == "open":
             self._reporter.audit(AuditEvent.CAMERA_LOST, None, message.text, None)
         elif message.state != before.state:

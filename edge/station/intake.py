@@ -113,6 +113,10 @@ class Intake:
         """A frame that never came can be told from its number which part it belonged to."""
         return not self.joins or self._join == "counter"
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return tuple(self._offsets)
+
     def cameras_of(self, camera: str) -> tuple[str, ...]:
         """Return who is to see a part that *camera* sees."""
         return tuple(self._offsets) if self.joins else (camera,)

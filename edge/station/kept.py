@@ -43,6 +43,18 @@ class KeptFile(Generic[T]):
                 f"{self._path}: cannot be read ({error}); remove it to start with what the settings say"
             ) from error
 
+    def put_aside(self, utc_us: int) -> str:
+        """Give a file that cannot be read another name, so that nothing of it is lost; return where it lies then."""
+        if self._path is None:
+            return "nothing is kept"
+        aside = self._path.with_name(f"{self._path.name}.unreadable-{utc_us}")
+        try:
+            self._path.rename(aside)
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            return f"it cannot be renamed either ({error.strerror})"
+        return f"it is kept as {aside}"
+
     def write(self, value: T | None) -> str:
         """Keep *value*, None = nothing, also over a power cut; return why that cannot be done, empty when it is."""
         if self._path is None:

@@ -95,6 +95,11 @@ class Ledger:
         )
 
     @property
+    def newest(self) -> str:
+        """Name of the latest shift that anything was counted in; empty = nothing was."""
+        return max((shift for shift, _ in self._accounts), default=_FOR_EVER)
+
+    @property
     def open(self) -> int:
         """Triggers less verdicts, of all modes, for ever."""
         return sum(_open(lines) for (shift, _), lines in self._accounts.items() if shift == _FOR_EVER)

@@ -100,6 +100,7 @@ class Loop:
             station, supervisor, registrar, journal, changes, maintenance, cameras, challenges, calibration, clock
         )
         registrar.note_challenge = challenges.note
+        challenges.line = lambda: (supervisor.number, cameras.openings)
         self._inspection = Inspection(
             station, supervisor, registrar, triggers, views, changes, cameras, reporter, condition, clock
         )
@@ -155,6 +156,7 @@ class Loop:
         """Wait for the next event and handle everything that is due."""
         self._wait(self._due_us())
         self._inspection.hear()
+        self._challenges.notice_line()
         self._desk.serve()
         self._views.answer_due()
         self._registrar.outbox.flush()

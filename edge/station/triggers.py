@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edge.clock import Clock
-from edge.inspector.link import Captured, Fire, ToInspector
+from edge.inspector.link import CameraState, Captured, Fire, ToInspector
 from edge.records import AuditEvent, Mode, Reason
 from edge.requests import Trigger
 from edge.settings import Station
@@ -28,15 +28,22 @@ class Announced:
 
     Attributes:
         request: id of the request that said so.
+        cameras: that it comes before: the first frame of one of them.
         since_us: frames that were taken before are of others.
         came: told the part and the journal's ticket of its trigger.
+        lost: told why it is announced no more: it may have passed and not been seen.
     """
 
     request: str
     mode: Mode
     part_id: str | None
+    cameras: tuple[str, ...]
     since_us: int
     came: Callable[[Part, int], None]
+    lost: Callable[[str], None]
+
+    def is_of(self, message: Captured) -> bool:
+        return message.camera in self.cameras and message.t_us >= self.since_us
 
 
 class Triggers:
@@ -126,19 +133,30 @@ class Triggers:
         gap = self._sequences[message.camera].gap_before(message)
         if gap.jumped:
             self._reporter.audit(AuditEvent.NUMBERS_JUMPED, None, gap.jumped, None)
+        doubt = self._lose(message, "a frame before this one was lost") if gap.numbers or gap.jumped else ""
         missed = sum(self._miss(message, number, gap.since_us) for number in gap.numbers)
-        return missed + self._take(message)
+        return missed + self._take(message, doubt)
 
-    def _take(self, message: Captured) -> int:
+    def opened_camera(self, message: CameraState) -> None:
+        """Note that a camera was opened; a part that is announced before it may have passed meanwhile."""
+        self.intake.opened_camera(message.camera, message.counts)
+        if self.announced is not None and message.camera in self.announced.cameras:
+            announced, self.announced = self.announced, None
+            announced.lost(f"camera {message.camera} was opened again meanwhile: show the part again")
+
+    def _take(self, message: Captured, doubt: str) -> int:
         part = self.intake.find(message)
         if part is not None:
+            part.doubt = part.doubt or doubt
             self._views.see(self._registrar.parts.find(part.number), message)
             return 1
         if self.intake.bounces(message.camera, message.t_us):
+            self._lose(message, "a trigger was taken for the last one again")
             self._bounced(message)
             return 0
         overruns = self.intake.overruns(message.camera, message.t_us)
-        part = self._open(message, self._announced(message.t_us))
+        part = self._open(message, self._announced(message))
+        part.doubt = part.doubt or doubt
         self.intake.accept(message.camera, message.t_us)
         if not overruns:
             self._views.see(part, message)
@@ -188,12 +206,22 @@ class Triggers:
         self.intake.opened(message, part)
         return part
 
-    def _announced(self, t_us: int) -> Announced | None:
-        """Return what was announced, if the frame of that time is the first since; it is announced no more then."""
-        if self.announced is None or t_us < self.announced.since_us:
+    def _announced(self, message: Captured) -> Announced | None:
+        """Return what was announced, if this frame is the first since; it is announced no more then."""
+        if self.announced is None or not self.announced.is_of(message):
             return None
         announced, self.announced = self.announced, None
         return announced
+
+    def _lose(self, message: Captured, why: str) -> str:
+        """Announce no more what may have passed without being seen; return the doubt in the part that came instead."""
+        announced = self._announced(message)
+        if announced is None:
+            return ""
+        announced.lost(
+            f"camera {message.camera}: {why}: which part is the one that was announced is not known; show it again"
+        )
+        return f"{why}, while '{announced.part_id}' was expected: this may be it, or a product"
 
     def _bounced(self, message: Captured) -> None:
         self._registrar.count("bounced", Mode.PRODUCTION)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from shutil import copy
+from shutil import copy, rmtree
 from typing import Any
 
 import msgspec
@@ -46,7 +46,9 @@ class Site:
     def start(self, pictures: Sequence[str], **camera: Any) -> None:
         """Start the station, anew if it runs, and wait until it inspects."""
         self.stop()
-        parts = self.folder / f"parts{time.monotonic_ns()}"
+        # The same folder each time: another one would be another camera, of which nothing is proven.
+        parts = self.folder / "parts"
+        rmtree(parts, ignore_errors=True)
         parts.mkdir()
         for number, name in enumerate(pictures):
             copy(self.bundle.parent / "pictures" / name, parts / f"{number:03}.png")
@@ -141,7 +143,9 @@ def test_what_lies_in_an_ignore_zone_is_no_defect_on_the_line_either(site: Site)
 def give(site: Site, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     """Give a challenge of the masters that come next; return exit code and the station's answer."""
     code = challenge([str(site.config), "--by", "M. Muster", "--yes", "--json", "--seconds", "30"])
-    return code, json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert said.out, said.err
+    return code, json.loads(said.out)
 
 
 def test_a_challenge_opens_the_line_and_a_failed_one_closes_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,7 +253,7 @@ REQUESTED: list[AnyRequest] = [
         version=1, id="a", part_id="A 17", tag=7, counter=2**32 - 1, mode=Mode.PRODUCTION, cameras=("cam1", "cam2")
     ),
     Trigger(version=1, id="b" * 64, part_id=None, tag=None, counter=None, mode=Mode.CHALLENGE, cameras=None),
-    Expect(version=1, id="m", part_id="bad-1@1", mode=Mode.CHALLENGE, seconds=0.5),
+    Expect(version=1, id="m", part_id="bad-1@1", mode=Mode.CHALLENGE, camera="cam2", seconds=0.5),
     Challenge(version=1, id="n", by="M. Muster", parts=(Shown(name="good-1", part=3), Shown(name="bad-1", part=4))),
     Attach(version=1, id="c", consumer="mes", session="s", origin="oldest", take_over=False),
     Replay(version=1, id="d", epoch=2**48 - 1, seq=0, limit=1000),

@@ -59,6 +59,7 @@ _GOOD: dict[str, Any] = {
     "counter": 1,
     "mode": "production",
     "cameras": None,
+    "camera": None,
     "seconds": 1.0,
     "by": "r",
     "parts": [{"name": "r", "part": 1}],

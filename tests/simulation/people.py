@@ -65,7 +65,9 @@ class People:
             return Pause(**head, role="engineer", reason="belt", minutes=rng.choice((0.0, 0.005, 0.02)))  # type: ignore[arg-type]
         if kind == "expect":
             mode = rng.choice((Mode.CHALLENGE, Mode.GAUGE))
-            return Expect(**head, part_id=None, mode=mode, seconds=rng.choice((0.0, 0.02, 0.5)))  # type: ignore[arg-type]
+            names = (None, *(camera.name for camera in self._world.station.cameras))
+            camera = names[self._asked % len(names)]
+            return Expect(**head, part_id=None, mode=mode, camera=camera, seconds=rng.choice((0.0, 0.02, 0.5)))  # type: ignore[arg-type]
         if kind == "bundle":
             return Reload(**head, bundle=rng.choice((None, "/bundle/a", "/bundle/b")))  # type: ignore[arg-type]
         if kind == "selftest":

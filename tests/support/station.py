@@ -140,6 +140,7 @@ class FakeControl:
         self.answers: list[AnyAnswer] = []
         self.remembered: dict[str, AnyAnswer] = {}
         self.renewals: dict[str, Callable[[], AnyAnswer] | None] = {}
+        self.heard: dict[str, int] = {}
 
     @property
     def waits(self) -> bool:
@@ -149,6 +150,10 @@ class FakeControl:
 
     def receive(self) -> Asked | None:
         return self.waiting.popleft() if self.waiting else None
+
+    def heard_us(self, asked: Asked) -> int:
+        """Return when a request was repeated; of one that ``heard`` does not know: all the time."""
+        return self.heard.get(asked.request.id, 1 << 62)
 
     def answer(
         self,

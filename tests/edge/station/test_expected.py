@@ -11,8 +11,14 @@ from edge.requests import AnyAnswer, Expect, Pause, Refusal, Refused, Triggered
 from tests.support.station import Bench
 
 
-def expect(id_: str, part_id: str | None = "bad-1@1", mode: Mode = Mode.CHALLENGE, seconds: float = 60.0) -> Expect:
-    return Expect(version=1, id=id_, part_id=part_id, mode=mode, seconds=seconds)
+def expect(
+    id_: str,
+    part_id: str | None = "bad-1@1",
+    mode: Mode = Mode.CHALLENGE,
+    seconds: float = 60.0,
+    camera: str | None = None,
+) -> Expect:
+    return Expect(version=1, id=id_, part_id=part_id, mode=mode, camera=camera, seconds=seconds)
 
 
 def ready(**settings: Any) -> Bench:
@@ -58,17 +64,94 @@ def test_a_picture_from_before_is_of_another_part() -> None:
     assert [type(answer) for answer in bench.control.answers] == [Triggered]
 
 
-def test_a_frame_that_never_came_is_not_the_announced_one() -> None:
-    """It may have passed before that was said: it is a product, not good; the master is the next that is seen."""
+def said(bench: Bench) -> list[tuple[int, Mode, Outcome, Reason | None]]:
+    return [(v.part, v.mode, v.outcome, v.reason) for v in bench.publisher.verdicts]
+
+
+def test_a_lost_frame_may_have_been_the_announced_one() -> None:
+    """Whether it passed before or after that was said is not known, so neither is which one came: show it again."""
     bench = ready()
     bench.hear(bench.captured(1))
+    bench.hear(bench.result(1))
     bench.after(5)
     bench.ask(expect("a"))
     bench.after(5)
     bench.hear(bench.captured(3))
-    assert [(v.part, v.mode, v.reason) for v in bench.publisher.verdicts] == [(2, Mode.PRODUCTION, Reason.MISSED)]
-    assert isinstance(bench.control.answers[-1], Triggered)
-    assert bench.control.answers[-1].part == 3
+    bench.hear(bench.result(3))
+    [refused] = bench.control.answers
+    assert isinstance(refused, Refused)
+    assert (refused.code, "a frame before this one was lost" in refused.text) == (Refusal.NO_PART, True)
+    assert said(bench)[1:] == [
+        (2, Mode.PRODUCTION, Outcome.UNKNOWN, Reason.MISSED),
+        (3, Mode.PRODUCTION, Outcome.UNKNOWN, Reason.CAMERA),
+    ]
+    bench.hear(bench.captured(4))
+    bench.hear(bench.result(4))
+    assert said(bench)[-1] == (4, Mode.PRODUCTION, Outcome.PASS, None), "nothing is expected any more"
+
+
+def test_a_frame_lost_before_that_one_was_taken_is_of_no_concern() -> None:
+    """A gap that ends before the part was announced."""
+    bench = ready()
+    bench.hear(bench.captured(1))
+    bench.ask(expect("a"))
+    bench.after(5)
+    bench.hear(bench.captured(3, age_ms=20))
+    assert bench.control.answers == []
+    bench.hear(bench.captured(4))
+    assert isinstance(bench.control.answers[0], Triggered)
+
+
+def test_a_camera_that_was_opened_again_may_have_missed_it() -> None:
+    """So may one whose numbers jumped, and a part whose trigger was taken for a bounce: each is to be shown again."""
+    bench = ready(parts={"debounce_ms": 20})
+    bench.ask(expect("a"))
+    bench.hear(bench.camera("cam1", "failed"), bench.camera("cam1", "open"), bench.captured(1, open_no=2))
+    bench.after(50)
+    bench.ask(expect("b", "bad-1@2"))
+    bench.hear(bench.captured(5000, open_no=2))
+    bench.after(50)
+    bench.hear(bench.captured(5001, open_no=2))
+    bench.ask(expect("c", "bad-1@3"))
+    bench.after(1)
+    bench.hear(bench.captured(5002, open_no=2))
+    assert [code(answer) for answer in bench.control.answers] == [Refusal.NO_PART] * 3
+    for part in (1, 2, 3):
+        bench.hear(bench.result(part))
+    assert {mode for _, mode, _, _ in said(bench)} == {Mode.PRODUCTION}
+
+
+def test_a_product_before_another_camera_is_not_the_announced_part() -> None:
+    """Each camera sees parts of its own: which one the master lies before has to be said."""
+    bench = ready(cameras=("cam1", "cam2"))
+    assert [code(answer) for answer in bench.ask(expect("a"))] == [Refusal.UNKNOWN_CAMERA]
+    assert [code(answer) for answer in bench.ask(expect("b", camera="cam9"))] == [Refusal.UNKNOWN_CAMERA]
+    assert bench.ask(expect("c", camera="cam1")) == []
+    bench.after(5)
+    bench.hear(bench.captured(1, camera="cam2"))
+    bench.hear(bench.captured(1))
+    bench.hear(bench.result(1, camera="cam2"), bench.result(2))
+    assert [(v.part, v.views[0].camera, v.mode) for v in bench.publisher.verdicts] == [
+        (1, "cam2", Mode.PRODUCTION),
+        (2, "cam1", Mode.CHALLENGE),
+    ]
+
+
+def test_a_part_is_expected_as_long_as_somebody_asks() -> None:
+    """Who was killed, or lost the network, leaves nothing behind that takes a product for the part."""
+    bench = ready(hang_s=1e6)
+    bench.control.heard["a"] = bench.clock.us
+    bench.ask(expect("a"))
+    bench.after(4000)
+    bench.control.heard["a"] = bench.clock.us
+    bench.after(4000)
+    assert bench.control.answers == []
+    assert bench.dues[-1] <= bench.control.heard["a"] + 5_000_000
+    bench.after(1000)
+    assert [code(answer) for answer in bench.control.answers] == [Refusal.NO_PART]
+    bench.hear(bench.captured(1))
+    bench.hear(bench.result(1))
+    assert said(bench) == [(1, Mode.PRODUCTION, Outcome.PASS, None)]
 
 
 def test_views_of_one_part_are_announced_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,8 +24,8 @@ def said(part: int, part_id: str | None, **changes: Any) -> Verdict:
     return verdict(part, **{**values, "trigger_us": NOW_US, **changes})
 
 
-def fault(shown: tuple[Shown, ...], *verdicts: Verdict) -> str:
-    return fault_of_shown(shown, MASTERS, {one.part: one for one in verdicts}, NOW_US, "r", "b")
+def fault(shown: tuple[Shown, ...], *verdicts: Verdict, seats: Sequence[Sequence[str]] = (("cam1",),)) -> str:
+    return fault_of_shown(shown, MASTERS, seats, {one.part: one for one in verdicts}, NOW_US, "r", "b")
 
 
 GOOD, BAD = said(1, "good-1@x"), said(2, "bad-1@x")
@@ -63,6 +64,22 @@ def test_what_was_not_shown_is_no_challenge(shown: tuple[Shown, ...], text: str)
 def test_a_part_proves_only_what_it_was_called_before_and_is_judged_by_now(good: Verdict, text: str) -> None:
     """Named afterwards, too old, or of another recipe or bundle: show all of them again."""
     assert text in fault(SHOWN, good, BAD)
+
+
+def test_each_camera_must_have_seen_each_master() -> None:
+    """Two that see parts of their own: a lamp that nobody looked by is not proven by the other one's pictures."""
+    seats = (("cam1",), ("side", "back"))
+    shown = (*SHOWN, Shown(name="good-1", part=3), Shown(name="bad-1", part=4))
+    both = (view(camera="side"), view(camera="back"))
+    others = (said(3, "good-1@y", views=both), said(4, "bad-1@y", views=both))
+    assert fault(shown, GOOD, BAD, *others, seats=seats) == ""
+    assert "once before each of cam1, side and back: bad-1, bad-1, good-1," in fault(SHOWN, GOOD, BAD, seats=seats)
+    twice = (others[0], said(4, "bad-1@y"))
+    assert fault(shown, GOOD, BAD, *twice, seats=seats) == (
+        "'bad-1' was seen by camera cam1, not by side and back: show it there too"
+    )
+    half = (said(3, "good-1@y", views=both[:1]), others[1])
+    assert "'good-1' was seen by camera cam1, side, not by side and back" in fault(shown, GOOD, BAD, *half, seats=seats)
 
 
 @pytest.mark.parametrize(

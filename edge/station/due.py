@@ -1,0 +1,218 @@
+"""
+When a challenge is due, and what follows if none is given: of what is kept, and of two clocks. Pure.
+
+Fail closed. Without one that was passed the line is closed; what is overdue or failed stays so until one is passed,
+whatever the clock says then. The wall clock counts, since a shift is of it, but it can only make a challenge due
+sooner: it is believed to go on while time passes, and never to go back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from edge.records import ChallengeState
+from edge.settings import ChallengeSettings
+from edge.station.ledger import next_shift_us
+
+_US_PER_MINUTE = 60_000_000
+AHEAD_US = 10 * _US_PER_MINUTE
+"""What a clock is set by now and then; set back by more it is another time."""
+_MOST_UNPROVEN = 100
+"""More recipes that were tried and never proven get no grace."""
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What parts are judged by: hashes; empty = not known before an inspector was ready."""
+
+    recipe: str
+    bundle: str
+    setup: str
+    """Of the masters, and of the cameras with their exposure, scale and zones."""
+
+    @property
+    def known(self) -> bool:
+        return bool(self.recipe and self.bundle)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said of a master, as it is kept: plain words, which any release reads."""
+
+    name: str
+    part: int
+    expected: str
+    defect: str | None
+    outcome: str
+    reason: str | None
+    found: tuple[str, ...]
+    right: bool
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A challenge that was given, as it is kept."""
+
+    utc_us: int
+    by: str
+    passed: bool
+    basis: Basis
+    parts: tuple[Told, ...]
+    unnamed: int
+    """Parts of mode challenge since the one before that it does not name: tries that came to nothing."""
+
+
+class Unproven(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts are, or were, judged by what no challenge was passed with since."""
+
+    basis: Basis
+    utc_us: int
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """Products are not inspected any more, until a challenge is passed."""
+
+    utc_us: int
+    why: str
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What outlives a restart."""
+
+    given: tuple[Given, ...] = ()
+    """The last hundred, the newest last."""
+    unproven: tuple[Unproven, ...] = ()
+    closed: Closed | None = None
+    tries: int = 0
+    """Parts of mode challenge since the last one was given."""
+    seen_utc_us: int = 0
+    """The latest that the wall clock has shown."""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.given) and not self.given[-1].passed
+
+    @property
+    def passed(self) -> Given | None:
+        """The last one that was passed."""
+        return next((given for given in reversed(self.given) if given.passed), None)
+
+    def is_unproven(self, basis: Basis) -> bool:
+        """Tell whether the last one that was passed proves nothing of it; what is not known yet judges no part."""
+        return self.passed is not None and basis.known and self.passed.basis != basis
+
+    def unproven_since(self, basis: Basis) -> int | None:
+        return next((one.utc_us for one in self.unproven if one.basis == basis), None)
+
+
+class Calendar:
+    """
+    The wall clock as far as it is believed.
+
+    Args:
+        seen_utc_us: the latest that it has shown in earlier runs.
+        now_us: monotonic.
+
+    Attributes:
+        utc_us: never goes back, and goes on while time passes.
+        set_back: the clock shows an earlier time than that.
+    """
+
+    def __init__(self, seen_utc_us: int, now_us: int) -> None:
+        self.utc_us = seen_utc_us
+        self.set_back = False
+        self._at_us = now_us
+
+    def look(self, now_us: int, utc_us: int) -> None:
+        """Read both clocks."""
+        lived_us = self.utc_us + now_us - self._at_us
+        self.set_back = lived_us - utc_us > AHEAD_US
+        self.utc_us, self._at_us = max(lived_us, utc_us), now_us
+
+    def trust(self, now_us: int, utc_us: int) -> None:
+        """Begin anew with what the clock shows: a challenge was passed at that time."""
+        self.utc_us, self._at_us, self.set_back = utc_us, now_us, False
+
+
+@dataclass(frozen=True)
+class Due:
+    """
+    The next challenge.
+
+    Attributes:
+        utc_us: since or from when it is due.
+        why: what makes it due, for people.
+        closes_utc_us: from then on products are not inspected without it.
+    """
+
+    utc_us: int
+    why: str
+    closes_utc_us: int
+
+
+def utc_us_from_shift(shift: str) -> int:
+    """Return when a shift of that name began, as the ledger calls it; 0 of none."""
+    return round(datetime.fromisoformat(shift).timestamp() * 1e6) if shift else 0
+
+
+def noted(kept: Kept, basis: Basis, utc_us: int) -> Kept:
+    """
+    Return *kept* with the time from which parts are judged by *basis*, if nothing proves that.
+
+    There is one grace between two challenges that are passed, however often recipes are changed; and what was used once
+    has used it up until a challenge is passed with that very basis.
+    """
+    if not kept.is_unproven(basis) or kept.unproven_since(basis) is not None or len(kept.unproven) >= _MOST_UNPROVEN:
+        return kept
+    passed_us = 0 if kept.passed is None else kept.passed.utc_us
+    since_us = min((one.utc_us for one in kept.unproven if one.utc_us >= passed_us), default=utc_us)
+    one = Unproven(basis=basis, utc_us=since_us)
+    return msgspec.structs.replace(kept, unproven=(*kept.unproven, one))
+
+
+def due_next(kept: Kept, basis: Basis, settings: ChallengeSettings, shifts: tuple[str, ...], calendar: Calendar) -> Due:
+    """Return what makes the next challenge due first."""
+    passed, now_us = kept.passed, calendar.utc_us
+    grace_us = round(settings.grace_min * _US_PER_MINUTE)
+    if kept.failed:
+        return _at_once(kept.given[-1].utc_us, "the last one failed")
+    if kept.closed is not None:
+        return _at_once(kept.closed.utc_us, kept.closed.why)
+    if passed is None:
+        return _at_once(now_us, "none was ever passed here")
+    if calendar.set_back:
+        return _at_once(now_us, "the clock was set back: when the last one was passed is not known")
+    utc_us, why = _by_time(passed, settings, shifts)
+    if kept.is_unproven(basis):
+        since_us = kept.unproven_since(basis)
+        if since_us is None:
+            return _at_once(now_us, _others(passed.basis, basis))
+        if since_us < utc_us:
+            utc_us, why = since_us, _others(passed.basis, basis)
+    return Due(utc_us, why, utc_us + grace_us)
+
+
+def state_at(kept: Kept, due: Due, utc_us: int) -> ChallengeState:
+    """Return how it stands with the next challenge at that time."""
+    if kept.failed:
+        return "failed"
+    if utc_us >= due.closes_utc_us:
+        return "overdue"
+    return "due" if utc_us >= due.utc_us else "passed"
+
+
+def _at_once(utc_us: int, why: str) -> Due:
+    """No grace: nothing that is believed speaks for the station."""
+    return Due(utc_us, why, utc_us)
+
+
+def _by_time(passed: Given, settings: ChallengeSettings, shifts: tuple[str, ...]) -> tuple[int, str]:
+    if settings.every_h is None:
+        return next_shift_us(passed.utc_us, shifts), "a shift has begun since the last one was passed"
+    hours = settings.every_h
+    return passed.utc_us + round(3600e6 * hours), f"the last one was passed {hours:g} h ago"
+
+
+def _others(passed: Basis, now: Basis) -> str:
+    what = "masters or cameras" if (passed.recipe, passed.bundle) == (now.recipe, now.bundle) else "recipe or bundle"
+    return f"{what} are others than the last one was passed with"
