@@ -61,7 +61,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             sensor.emit("push-buffer", Gst.Buffer.new_wrapped(picture))
         # A process that was stopped does not make up for what it did not see.
         due_ms = max(due_ms + self._period_ms, _now_ms())
-        GLib.timeout_add(round(due_ms - _now_ms()), self._expose, sensor, due_ms)
+        GLib.timeout_add(max(0, round(due_ms - _now_ms())), self._expose, sensor, due_ms)
         return GLib.SOURCE_REMOVE
 
 
