@@ -108,9 +108,21 @@ def claimed(cores: Sequence[int], station: str, folder: Path) -> Iterator[None]:
         yield
 
 
-def claims_folder(fallback: Path) -> Path:
-    """Return where the machine's stations claim cores: CLAIMS, where it is not there a folder beside the engines."""
-    return CLAIMS if CLAIMS.is_dir() and os.access(CLAIMS, os.W_OK) else fallback / "cores"
+def claims_folder(fallback: Path, *, service: bool) -> Path:
+    """
+    Return where the machine's stations claim cores: CLAIMS, or by hand, on a machine without services, *fallback*.
+
+    Raises:
+        ConfigurationError: a service finds no CLAIMS: in another place it would not see what the others have.
+    """
+    if CLAIMS.is_dir():
+        return CLAIMS
+    if service:
+        raise ConfigurationError(
+            f"{CLAIMS}: not there: cores that are claimed elsewhere could be another station's too; run edge-inspectd "
+            "install, or systemd-tmpfiles --create /etc/tmpfiles.d/edge-inspect.conf"
+        )
+    return fallback / "cores"
 
 
 def _locked(path: Path, core: int, station: str) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from edge.cores import claimed, claims_folder, cores_from_text, pin, refuse_missing
 from edge.memory import lock_memory
-from edge.settings import Station, engine_cache_of
+from edge.settings import Station, engine_cache_of, service_state_dir
 
 
 @contextmanager
@@ -27,6 +27,7 @@ def placed(station: Station) -> Iterator[None]:
     ours = cores_from_text(process.station_cpus)
     refuse_missing(ours, "process.station_cpus")
     refuse_missing(cores_from_text(process.inspector_cpus), "process.inspector_cpus")
-    with claimed(process.cores, station.station, claims_folder(engine_cache_of(station))):
+    folder = claims_folder(engine_cache_of(station), service=service_state_dir() is not None)
+    with claimed(process.cores, station.station, folder):
         pin(ours, "process.station_cpus")
         yield

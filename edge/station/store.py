@@ -27,6 +27,8 @@ from edge.station.schema import migrate, refuse_newer
 log = logging.getLogger("edge.station")
 
 FILE = "journal.sqlite"
+# A start reads every page; a card that is worn out gives no more of them than that.
+_SLOWEST_MB_PER_S = 5.0
 
 Connect: TypeAlias = Callable[[Path, bool], sqlite3.Connection]
 """How a connection is made: the seam at which tests and the simulation let the disk fail."""
@@ -46,6 +48,14 @@ def connect_past_locks(path: Path) -> sqlite3.Connection:
     # Otherwise the index of the log would be in shared memory, which is a file too.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection
+
+
+def longest_read_s(folder: Path) -> float:
+    """Return how long opening the journal in *folder* may take before it hangs: the more, the larger it is."""
+    try:
+        return (folder / FILE).stat().st_size / (1e6 * _SLOWEST_MB_PER_S)
+    except OSError:
+        return 0.0
 
 
 class Store:

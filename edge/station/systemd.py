@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import socket
 
-_EXTENSION_US = 30_000_000
-
 
 class Notifier:
     """Sends states to the socket systemd names in NOTIFY_SOCKET; does nothing where there is none."""
@@ -36,9 +34,9 @@ class Notifier:
             self._socket.close()
 
 
-def extension() -> str:
+def extension(seconds: float = 30.0) -> str:
     """Return the state that keeps a start from being given up: said again within that time, it may take for ever."""
-    return f"EXTEND_TIMEOUT_USEC={_EXTENSION_US}"
+    return f"EXTEND_TIMEOUT_USEC={round(1e6 * seconds)}"
 
 
 def watchdog_period_s() -> float | None:

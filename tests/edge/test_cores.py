@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.cores import claimed, cores_from_text, pin, refuse_missing, text_from_cores
+from edge import cores as module
+from edge.cores import claimed, claims_folder, cores_from_text, pin, refuse_missing, text_from_cores
 from edge.errors import ConfigurationError
 
 _PINNED = """
@@ -94,6 +95,18 @@ def test_two_stations_never_have_the_same_core(tmp_path: Path) -> None:
         other.kill()
         other.wait()
     _claim(tmp_path, 2, 3)
+
+
+def test_all_stations_of_a_machine_claim_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where services are, that one or none, whoever may write to it; by hand on any other machine, beside engines."""
+    monkeypatch.setattr(module, "CLAIMS", tmp_path / "cores")
+    assert claims_folder(tmp_path / "engines", service=False) == tmp_path / "engines" / "cores"
+    with pytest.raises(ConfigurationError, match="not there: cores that are claimed elsewhere could be another"):
+        claims_folder(tmp_path / "engines", service=True)
+    (tmp_path / "cores").mkdir(mode=0o500)
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    for service in (True, False):
+        assert claims_folder(tmp_path / "engines", service=service) == tmp_path / "cores"
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.station import daemon
+from edge.station.store import FILE, longest_read_s
 from edge.station.systemd import Notifier, extension, watchdog_period_s
-from tests.support.station import Bench
+from tests.support.station import Bench, MemoryJournal, RecordingNotifier
 
 
 @contextlib.contextmanager
@@ -97,6 +99,18 @@ def test_a_watchdog_meant_for_another_process_is_not_fed(monkeypatch: pytest.Mon
     monkeypatch.setenv("WATCHDOG_USEC", "10000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() if mine else os.getppid()))
     assert watchdog_period_s() == (5.0 if mine else None)
+
+
+def test_a_large_journal_may_be_read_for_as_long_as_that_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before it is opened, since nothing is while it is read: 2 GB at 5 MB/s, and what a start takes besides."""
+    told = RecordingNotifier()
+    monkeypatch.setattr(daemon, "open_journal", lambda *_: told.notify("opened") or MemoryJournal())
+    monkeypatch.setattr(MemoryJournal, "start", lambda _: None, raising=False)
+    with (tmp_path / FILE).open("wb") as file:
+        file.truncate(2_000_000_000)
+    with daemon._journal(Bench().station, tmp_path, told):  # type: ignore[arg-type]
+        assert told.states == ["EXTEND_TIMEOUT_USEC=580000000", "opened"]
+    assert longest_read_s(tmp_path / "gone") == 0.0
 
 
 def test_a_start_that_takes_long_is_extended_by_each_cycle_until_it_is_ready() -> None:
