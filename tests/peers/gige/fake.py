@@ -48,6 +48,11 @@ class FakeCamera:
         lock = Path(tempfile.gettempdir(), f"edge-inspect-gige-{interface}.lock")
         self._turn = lock.open("w", encoding="ascii")
 
+    @property
+    def runs(self) -> bool:
+        """It was started and not killed."""
+        return self._process is not None
+
     def start(self) -> None:
         """Return when it listens."""
         assert self._process is None, "it runs already"
