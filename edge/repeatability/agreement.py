@@ -80,9 +80,9 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """What a study of attributes comes to."""
 
     within: Share | None
-    """Parts of which the same was said every time."""
+    """Parts of which the same was said every time; UNKNOWN says nothing."""
     kappa: float | None
-    """Over the parts that were presented equally often."""
+    """Over the parts that were presented equally often; UNKNOWN is an outcome like the others."""
     unknown: Share | None
     """Parts that were UNKNOWN at least once."""
     right: Share | None
@@ -97,6 +97,10 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class _Judged:
     outcomes: Sequence[Outcome]
     truth: Truth | None
+
+    @property
+    def agrees(self) -> bool:
+        return len(set(self.outcomes)) == 1 and Outcome.UNKNOWN not in self.outcomes
 
     @property
     def right(self) -> bool:
@@ -118,7 +122,7 @@ def agreement(outcomes: Mapping[str, Sequence[Outcome]], truth: Mapping[str, Tru
     bad = [part for part in known if part.truth == "REJECT"]
     good = [part for part in known if part.truth == "PASS"]
     return Agreement(
-        within=share(sum(len(set(part.outcomes)) == 1 for part in repeated), len(repeated)),
+        within=share(sum(part.agrees for part in repeated), len(repeated)),
         kappa=fleiss_kappa([part.outcomes for part in repeated if len(part.outcomes) == most]),
         unknown=share(sum(Outcome.UNKNOWN in part.outcomes for part in parts), len(parts)),
         right=share(sum(part.right for part in known), len(known)),

@@ -66,6 +66,7 @@ def repeat(command: Repeat) -> int:
     names = [str(number + 1).rjust(len(str(command.parts)), "0") for number in range(command.parts)]
     truth = {} if command.truth is None else read_truth(command.truth, names)
     study = Study(command.out)
+    _refuse_other_station(command, station, study)
     strangers = {one.part for one in study.shown} - set(names)
     if strangers:
         raise ConfigurationError(f"--out {command.out}: a study of other parts ({min(strangers)}); name another folder")
@@ -92,6 +93,14 @@ def _show_parts(console: Console, command: Repeat, station: Station, study: Stud
             verdict = presenter.present(part_id, Mode.GAUGE, seat, ask)
             study.add(Presentation(part=part, presentation=presentation, verdict=verdict))
             console.print(Text(f"{part}.{presentation} ").append_text(line_from_verdict(verdict)), soft_wrap=True)
+
+
+def _refuse_other_station(command: Repeat, station: Station, study: Study) -> None:
+    others = {one.verdict.station for one in study.shown} - {station.station}
+    if others:
+        raise ConfigurationError(
+            f"--out {command.out}: a study of station {min(others)}, this is {station.station}; name another folder"
+        )
 
 
 def _ask(words: str, seat: tuple[str, ...], *, passes_by: bool) -> None:

@@ -41,6 +41,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int]
     """Of those that are UNKNOWN."""
     agrees: bool
+    """The same was said every time, and something was said: not UNKNOWN."""
     right: bool | None
     """None without a truth."""
 
@@ -53,6 +54,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     recipe_hash: str
     bundle_hash: str
     presentations: int
+    incomplete: int
+    """Presentations with a verdict whose masks were not complete: they tell no area and no peak."""
     confidence: float
     parts: tuple[PartReport, ...]
     agreement: Agreement
@@ -82,6 +85,7 @@ def report_from_study(shown: Sequence[Presentation], truth: Mapping[str, Truth],
         recipe_hash="" if first.recipe is None else first.recipe.hash,
         bundle_hash=first.bundle_hash,
         presentations=len(shown),
+        incomplete=sum(not one.verdict.complete for one in shown if one.verdict.outcome is not Outcome.UNKNOWN),
         confidence=CONFIDENCE,
         parts=tuple(_part(part, [one for one in shown if one.part == part], truth.get(part)) for part in outcomes),
         agreement=agreement(outcomes, truth),
@@ -97,7 +101,7 @@ def _part(part: str, shown: Sequence[Presentation], truth: Truth | None) -> Part
         truth=truth,
         outcomes={outcome.value: said.count(outcome.value) for outcome in Outcome},
         reasons=dict(Counter(one.verdict.reason.value for one in shown if one.verdict.reason is not None)),
-        agrees=len(set(said)) == 1,
+        agrees=len(set(said)) == 1 and Outcome.UNKNOWN.value not in said,
         right=None if truth is None else set(said) == {truth},
     )
 
@@ -110,6 +114,9 @@ def show(console: Console, report: Report) -> None:
     console.print(_table_of_parts(report))
     console.print(_table_of_agreement(report))
     console.print(_table_of_spreads(report))
+    if report.incomplete:
+        words = f"of {report.incomplete} presentations area and peak are left out: decided before all was seen"
+        console.print(Text(words, "yellow"), soft_wrap=True)
     if report.near is None:
         console.print(
             Text("limits: not known (another recipe, an engine with a guard band, or no bundle here)", "yellow")
@@ -230,7 +237,8 @@ def _rows_of_presentations(shown: Sequence[Presentation]) -> Iterator[Sequence[o
     for one in shown:
         said, values = one.verdict, measured(one.verdict)
         reason = "" if said.reason is None else said.reason.value
-        cells = [getattr(values[name], q) if name in values else "" for name in classes for q in QUANTITIES]
+        found = [getattr(values[name], q) if name in values else None for name in classes for q in QUANTITIES]
+        cells = ["" if value is None else value for value in found]
         yield (
             one.part,
             one.presentation,

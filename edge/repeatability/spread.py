@@ -20,10 +20,14 @@ QUANTITIES = ("area_px", "peak", "score")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What one presentation measured of one class, over all views."""
+    """
+    What one presentation measured of one class, over all views.
 
-    area_px: float
-    peak: float
+    None: the masks were not complete, as of a REJECT that was decided early: a part of the region may be missing.
+    """
+
+    area_px: float | None
+    peak: float | None
     score: float
 
 
@@ -61,10 +65,11 @@ def measured(verdict: Verdict) -> dict[str, Measured]:
         for name, score in view.scores.items():
             scores[name] = max(score, scores.get(name, 0.0))
     defects = [defect for view in verdict.views for defect in view.defects]
+    whole = verdict.complete
     return {
         name: Measured(
-            area_px=max((float(d.area_px) for d in defects if d.name == name), default=0.0),
-            peak=max((d.peak for d in defects if d.name == name), default=0.0),
+            area_px=max((float(d.area_px) for d in defects if d.name == name), default=0.0) if whole else None,
+            peak=max((d.peak for d in defects if d.name == name), default=0.0) if whole else None,
             score=score,
         )
         for name, score in scores.items()
@@ -119,10 +124,9 @@ def _classes(found: Mapping[str, Sequence[Mapping[str, Measured]]]) -> list[str]
 
 def _values(found: Mapping[str, Sequence[Mapping[str, Measured]]], name: str, quantity: str) -> dict[str, list[float]]:
     """Return by part what its presentations measured, of parts that were measured."""
-    values = {
-        part: [float(getattr(one[name], quantity)) for one in shown if name in one] for part, shown in found.items()
-    }
-    return {part: measures for part, measures in values.items() if measures}
+    values = {part: [getattr(one[name], quantity) for one in shown if name in one] for part, shown in found.items()}
+    measured_of = {part: [value for value in shown if value is not None] for part, shown in values.items()}
+    return {part: measures for part, measures in measured_of.items() if measures}
 
 
 def _spread(found: Mapping[str, Sequence[Mapping[str, Measured]]], name: str, quantity: str) -> Spread:

@@ -44,31 +44,41 @@ class Study:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.shown = list(_read(self._path))
+            self._has = {(one.part, one.presentation) for one in self.shown}
         except OSError as error:
             raise ConfigurationError(f"--out {folder}: {error.strerror}; name a folder that can be written") from error
 
     def has(self, part: str, presentation: int) -> bool:
-        return any((one.part, one.presentation) == (part, presentation) for one in self.shown)
+        return (part, presentation) in self._has
 
     def add(self, one: Presentation) -> None:
         """
         Keep a presentation, on the disk before it is told.
 
         Raises:
-            DataError: it was judged by another recipe or bundle than the others: that would be two studies in one.
+            DataError: it was judged by another station, recipe or bundle than the others: that would be two studies in
+                one.
+            ConfigurationError: it cannot be written.
         """
         self._refuse_other(one)
-        with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(one) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(one) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._path}: cannot be written ({error.strerror}): part {one.part}, time {one.presentation} is not "
+                "kept; mend that and give the same command again"
+            ) from error
         self.shown.append(one)
+        self._has.add((one.part, one.presentation))
 
     def _refuse_other(self, one: Presentation) -> None:
         for before in self.shown[:1]:
             if _judged_by(before.verdict) != _judged_by(one.verdict):
                 raise DataError(
-                    f"{self._path}: begun under recipe and bundle {_words(before.verdict)}, now they are "
+                    f"{self._path}: begun under station, recipe and bundle {_words(before.verdict)}, now they are "
                     f"{_words(one.verdict)}: begin another study with another --out"
                 )
 
@@ -93,7 +103,7 @@ def read_truth(path: Path, parts: Iterable[str]) -> Mapping[str, Truth]:
     Read what is known of the parts: a CSV file with the columns ``part`` and ``truth`` (PASS or REJECT).
 
     Raises:
-        ConfigurationError: it cannot be read, or says something of a part that the study does not have.
+        ConfigurationError: it cannot be read, says something of a part that the study does not have, or of one twice.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -107,6 +117,8 @@ def read_truth(path: Path, parts: Iterable[str]) -> Mapping[str, Truth]:
             raise ConfigurationError(
                 f"{path}, line {number}: part = '{part}': expected one of {', '.join(sorted(known))}"
             )
+        if part in truth:
+            raise ConfigurationError(f"{path}, line {number}: part = '{part}': it was named before; expected once")
         if said == "PASS":
             truth[part] = "PASS"
         elif said == "REJECT":
@@ -116,10 +128,10 @@ def read_truth(path: Path, parts: Iterable[str]) -> Mapping[str, Truth]:
     return truth
 
 
-def _judged_by(verdict: Verdict) -> tuple[str, str]:
-    return "" if verdict.recipe is None else verdict.recipe.hash, verdict.bundle_hash
+def _judged_by(verdict: Verdict) -> tuple[str, str, str]:
+    return verdict.station, "" if verdict.recipe is None else verdict.recipe.hash, verdict.bundle_hash
 
 
 def _words(verdict: Verdict) -> str:
-    recipe, bundle = _judged_by(verdict)
-    return f"{recipe[:12] or 'none'} and {bundle[:12] or 'none'}"
+    station, recipe, bundle = _judged_by(verdict)
+    return f"{station}, {recipe[:12] or 'none'} and {bundle[:12] or 'none'}"

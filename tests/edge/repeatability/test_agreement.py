@@ -54,6 +54,13 @@ def test_parts_are_counted_not_presentations() -> None:
     assert counted == {"within": (2, 4), "unknown": (1, 5), "right": (2, 4), "missed": (1, 2), "false_alarms": (1, 2)}
 
 
+def test_a_station_that_always_says_unknown_agrees_with_nothing() -> None:
+    """It says nothing."""
+    found = agreement({"1": [UNKNOWN] * 3, "2": [UNKNOWN] * 3, "3": [PASS] * 3}, {})
+    assert found.within is not None
+    assert (found.within.n, found.within.of) == (1, 3)
+
+
 def test_without_a_truth_there_is_agreement_alone() -> None:
     """Nothing is right or wrong then."""
     found = agreement({"1": [PASS, PASS]}, {})

@@ -37,6 +37,18 @@ def test_the_tables_tell_parts_agreement_and_spread() -> None:
         assert words in out
 
 
+def test_what_was_decided_early_is_told() -> None:
+    """How many presentations tell no area, and empty cells instead of a 0."""
+    early = verdict(7, outcome=Outcome.REJECT, complete=False)
+    shown = [*SHOWN, Presentation(part="4", presentation=1, verdict=early)]
+    report = report_from_study(shown, {}, None)
+    assert report.incomplete == 1
+    console = Console(file=io.StringIO(), width=120)
+    show(console, report)
+    assert isinstance(console.file, io.StringIO)
+    assert "of 1 presentations area and peak are left out" in console.file.getvalue()
+
+
 def test_limits_that_are_known_are_compared() -> None:
     """Of the recipe that was worked out anew."""
     assert "no part lies within 3" in printed(recipe(limits("pits", min_area_px=900.0, gate=0.99)))

@@ -27,6 +27,21 @@ def test_a_presentation_measures_the_largest_and_the_most_certain() -> None:
     }
 
 
+def test_a_region_that_was_not_seen_whole_has_no_area() -> None:
+    """An early REJECT leaves tiles out: its 90 of 900 px would be taken for a spread of the station."""
+    views = (view(defects=(defect(area_px=900),), scores={"pits": 0.9}),)
+    cut = (view(defects=(defect(area_px=90),), scores={"pits": 0.9}),)
+    whole = verdict(1, views=views, outcome=Outcome.REJECT)
+    early = verdict(2, views=cut, outcome=Outcome.REJECT, complete=False)
+    assert measured(early) == {"pits": Measured(area_px=None, peak=None, score=0.9)}
+    found = spreads({"1": [measured(whole), measured(early), measured(whole)]})
+    assert [(s.quantity, s.parts, s.worst_range) for s in found] == [
+        ("area_px", 1, 0.0),
+        ("peak", 1, 0.0),
+        ("score", 1, 0.0),
+    ]
+
+
 def test_unknown_measures_nothing() -> None:
     """What it saw, if it saw anything, was not believed."""
     assert measured(unknown(1, Reason.LATE)) == {}

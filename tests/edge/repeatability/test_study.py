@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.errors import ConfigurationError, DataError
 from edge.records import RecipeMark
+from edge.repeatability.main import main as repeatability
 from edge.repeatability.study import PRESENTATIONS, Presentation, Study, read_truth
+from edge.rig import toml_from_tree
 from tests.support.records import verdict
 
 RECIPE = RecipeMark(name="station", hash="r" * 64, author="a", since_utc_us=1)
@@ -37,9 +40,45 @@ def test_another_recipe_or_bundle_is_another_study(tmp_path: Path) -> None:
     """It is refused before it is written."""
     study = Study(tmp_path)
     study.add(shown("1", 1))
-    with pytest.raises(DataError, match=r"begun under recipe and bundle r{12} and b{12}, now they are r{12} and c{12}"):
+    with pytest.raises(DataError, match=r"bundle line1, r{12} and b{12}, now they are line1, r{12} and c{12}"):
         study.add(shown("2", 1, bundle="c" * 64))
+    other = msgspec.structs.replace(shown("2", 1), verdict=verdict(1, station="line2", recipe=RECIPE))
+    with pytest.raises(DataError, match=r"now they are line2, r{12}"):
+        study.add(other)
     assert len(Study(tmp_path).shown) == 1
+
+
+def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    """In one line, and the presentation is shown again."""
+    study = Study(tmp_path)
+    (tmp_path / PRESENTATIONS).mkdir()
+    with pytest.raises(ConfigurationError, match=r"presentations\.jsonl: cannot be written \(Is a directory\): part 1"):
+        study.add(shown("1", 1))
+    assert not study.has("1", 1)
+
+
+def test_a_study_of_another_station_is_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anybody has fetched a part."""
+    Study(tmp_path / "study").add(shown("1", 1))
+    tree = {"station": "line2", "cameras": [{"name": "top", "source": {"kind": "synthetic"}}]}
+    (tmp_path / "line2.toml").write_text(toml_from_tree(tree))
+    flags = ["--parts", "1", "--presentations", "2", "--out", str(tmp_path / "study")]
+    assert repeatability([str(tmp_path / "line2.toml"), *flags]) == 2
+    assert "a study of station line1, this is line2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"), [([], "give --camera, one of top, side"), (["--camera", "x"], "has none of this name")]
+)
+def test_cameras_that_see_parts_of_their_own_are_studied_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+) -> None:
+    """Which one the parts are put before has to be said."""
+    cameras = [{"name": name, "source": {"kind": "synthetic"}} for name in ("top", "side")]
+    (tmp_path / "line1.toml").write_text(toml_from_tree({"station": "line1", "cameras": cameras}))
+    more = ["--parts", "1", "--presentations", "2", "--out", str(tmp_path / "study")]
+    assert repeatability([str(tmp_path / "line1.toml"), *more, *flags]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_a_line_that_is_none_is_told(tmp_path: Path) -> None:
@@ -68,6 +107,7 @@ def test_the_truth_is_a_table(tmp_path: Path) -> None:
     [
         ("part,truth\n9,PASS\n", "line 2: part = '9': expected one of 1, 2"),
         ("part,truth\n1,good\n", "line 2: truth = 'good': expected PASS or REJECT"),
+        ("part,truth\n1,PASS\n2,PASS\n1,REJECT\n", "line 4: part = '1': it was named before"),
         ("part;truth\n1;PASS\n", "line 2: part = ''"),
     ],
 )
