@@ -66,8 +66,12 @@ def described(capture: cv2.VideoCapture, source: OpenCVSource, rate_hz: float | 
 
 
 def _opened(source: OpenCVSource) -> cv2.VideoCapture:
+    if isinstance(source.device, int):
+        return cv2.VideoCapture(source.device, cv2.CAP_V4L2)
     if not _is_url(source):
-        return cv2.VideoCapture(source.device)
+        # FFmpeg would be asked first, and read a device as a file.
+        backend = cv2.CAP_V4L2 if Path(source.device).is_char_device() else cv2.CAP_ANY
+        return cv2.VideoCapture(source.device, backend)
     # As constructor parameters: set() comes too late. More decoder threads cost a frame period of delay each.
     parameters = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, source.open_timeout_ms,

@@ -100,6 +100,22 @@ def test_time_outs_and_one_decoder_thread_are_there_before_a_stream_is_opened(mo
     assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "rtsp_transport;tcp"
 
 
+@pytest.mark.parametrize(
+    ("device", "backend"), [(0, cv2.CAP_V4L2), ("/dev/null", cv2.CAP_V4L2), ("strip.avi", cv2.CAP_ANY)]
+)
+def test_a_device_is_opened_as_a_device(monkeypatch: pytest.MonkeyPatch, device: str | int, backend: int) -> None:
+    """Also by the name of its node: FFmpeg would read that as a file."""
+    given: list[Any] = []
+
+    def capture(*arguments: Any) -> Live:
+        given.extend(arguments)
+        return Live()
+
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    opened(source(device))
+    assert given == [device, backend]
+
+
 # ---- why it does not open --------------------------------------------------------------------------------------
 
 
