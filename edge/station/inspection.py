@@ -206,7 +206,7 @@ class Inspection:
         # A line that is closed has started all the same: masters must be seen, and a service manager not wait.
         if self._condition.is_able() and not self._condition.ever_ready and not self._condition.stopping:
             self._condition.ever_ready = True
-            self._reporter.ready()
+            self._reporter.ready()  # With start = "wait" it has been said by then.
         self._tell()
         self._reporter.status(self._condition.now())
 

@@ -90,6 +90,7 @@ class Loop:
         self._wait = wait
         self._wait_for_journal = wait_for_journal
         self._starts = starts
+        self._waits = station.start == "wait"
         self._once = once
         order = supervisor.order
         self._cameras = cameras = Cameras(station.cameras)
@@ -167,6 +168,9 @@ class Loop:
         self._serve_subscribers()
         # What the above has claimed need not wait for the next event.
         self._registrar.outbox.flush()
+        if self._waits:
+            # It is at work: it answers, and says what it waits for. Whether that comes is not known at a start.
+            self._reporter.ready()
         self._reporter.feed_watchdog()
 
     def _due_us(self) -> int:

@@ -91,8 +91,10 @@ class Reporter:
             self._notifier.notify(f"STATUS={detail}")
 
     def ready(self) -> None:
-        self._starting = False
-        self._notifier.notify("READY=1")
+        """Tell the service manager that the start is over, once, and not at the end of a station that never was."""
+        if self._starting:
+            self._starting = False
+            self._notifier.notify("READY=1")
 
     def stopping(self) -> None:
         self._starting = False

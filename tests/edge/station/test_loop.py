@@ -109,6 +109,30 @@ def test_the_service_manager_is_fed_by_cycles() -> None:
     assert 2 <= bench.notifier.states.count("WATCHDOG=1") <= 4
 
 
+@pytest.mark.parametrize(("start", "said"), [("wait", 1), ("require", 0)])
+def test_a_station_that_may_wait_for_ever_has_started_with_its_first_cycle(start: str, said: int) -> None:
+    """A camera that is off must not hold up a machine's start; whether parts are inspected is told in the status."""
+    bench = Bench(start=start)
+    assert "READY=1" not in bench.notifier.states
+    bench.loop.cycle()
+    assert bench.notifier.states.count("READY=1") == said
+    assert (bench.publisher.statuses[-1].state, bench.publisher.statuses[-1].ready) == ("starting", False)
+    bench.get_ready()
+    bench.after(1000)
+    assert bench.notifier.states.count("READY=1") == 1
+    assert bench.publisher.statuses[-1].ready
+
+
+@pytest.mark.parametrize("start", ["wait", "require"])
+def test_a_station_that_is_stopped_before_has_not_started(start: str) -> None:
+    """READY=1 behind STOPPING=1 would be a contradiction."""
+    bench = Bench(start=start)
+    bench.loop.stop_requested = True
+    bench.loop.cycle()
+    bench.loop.cycle()
+    assert "READY=1" not in bench.notifier.states
+
+
 def test_a_failed_start_still_says_stopped() -> None:
     """Whoever listens learns that the station is gone, and every part has its verdict."""
     bench = Bench()

@@ -25,6 +25,7 @@ from tests.peers.systemd.service import (
     configure,
     drop_in,
     field,
+    inspects,
     is_verdict,
     listening,
     reset,
@@ -152,7 +153,8 @@ def test_two_stations_share_a_machine_and_no_core(line1: Sandbox) -> None:
         line1.run("systemctl", "start", "--no-block", UNIT2)
         line1.wait("it is refused", lambda: line1.show(UNIT2, "NRestarts") != "0")
         configure(line1, "line2", endpoints=ports["line2"], process=_own(cores[1]))
-        line1.wait("both are ready", lambda: line1.show(UNIT2, "ActiveState") == "active")
+        for unit in (UNIT, UNIT2):
+            inspects(line1, unit)
         assert any(f"core {cores[0]} is taken by station line1" in line for line in line1.journal(UNIT2, "-p", "err"))
         for unit, core in ((UNIT, cores[0]), (UNIT2, cores[1])):
             for process in (line1.pid(unit), child_of(line1.pid(unit))):

@@ -51,6 +51,19 @@ def drop_in(machine: Sandbox, name: str, *lines: str) -> None:
     machine.run("systemctl", "daemon-reload")
 
 
+def start(machine: Sandbox) -> float:
+    """Start the station of line 1, and wait until it inspects; return how long that took [s]."""
+    began = time.monotonic()
+    machine.run("systemctl", "start", UNIT)
+    inspects(machine)
+    return time.monotonic() - began
+
+
+def inspects(machine: Sandbox, unit: str = UNIT) -> float:
+    """Wait until a station inspects; return how long that took [s]."""
+    return machine.wait("it inspects", lambda: machine.show(unit, "StatusText") == "inspecting")
+
+
 def listening(machine: Sandbox, name: str = "line1") -> Subscriber:
     return Subscriber(f"ipc://{machine.root / RUN / name}/results")
 
