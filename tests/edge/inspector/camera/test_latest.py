@@ -103,12 +103,13 @@ def test_a_slow_picture_is_never_given_as_good(live: Live) -> None:
 
 def test_a_read_that_hit_its_time_out_is_the_handle_s_last(live: Live) -> None:
     """OpenCV returns it as good; what follows on that handle is nothing."""
-    one = opened(live)
+    # Not gone before, for being silent.
+    one = opened(live, silent_periods=1000.0)
     assert isinstance(live.first(one.read), Frame)
-    live.give(after_s=2.0)
+    live.give(after_s=1.95)
     live.give_many(5)
     assert isinstance(one.read(), Unusable)
-    with pytest.raises(CameraError, match=r"read for 2000 ms: timed out; will be reopened"):
+    with pytest.raises(CameraError, match=r"read for 1950 ms: timed out; will be reopened"):
         one.read()
     one.close()
     assert live.released.is_set()
