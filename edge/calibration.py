@@ -17,8 +17,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge.errors import ConfigurationError
-from edge.settings import CalibratedCamera, CalibrationFile, CameraSettings, Station, ZoneTable, read_toml
-from edge.zones import reach_of
+from edge.settings import (
+    ArchiveSource,
+    CalibratedCamera,
+    CalibrationFile,
+    CameraSettings,
+    ReplaySource,
+    Station,
+    ZoneTable,
+    read_toml,
+)
+from edge.zones import reach_of, share_from_zones
 
 _HEAD = """\
 # Calibration of station {station}: what belongs to the place of its cameras. Made by edge-inspectd calibrate; zones are
@@ -64,11 +73,17 @@ def calibrated(station: Station, file: CalibrationFile | None) -> Station:
     Return the station with what was calibrated: scale, zones, exposure and gain of its cameras.
 
     Raises:
-        ConfigurationError: it is another station's, of a camera or canvas that there is not, or gives what the
-            station's own file gives too.
+        ConfigurationError: it is another station's, of a camera, source or canvas that there is not, or gives what the
+            station's own file gives too; or zones leave too little of a camera's picture.
     """
-    if file is None:
-        return station
+    if file is not None:
+        station = _over(station, file)
+    for camera in station.cameras:
+        _refuse_blind(camera, f"camera '{camera.name}'")
+    return station
+
+
+def _over(station: Station, file: CalibrationFile) -> Station:
     where = str(station.calibration)
     if file.station != station.station:
         raise ConfigurationError(f"{where}: key 'station' = '{file.station}': expected '{station.station}'")
@@ -89,6 +104,7 @@ def calibrated(station: Station, file: CalibrationFile | None) -> Station:
 def _laid_over(camera: CameraSettings, measured: CalibratedCamera, where: str) -> CameraSettings:
     at = f"{where}: camera '{camera.name}'"
     _refuse_other_canvas(camera, measured, at)
+    _refuse_other_source(camera, measured, at)
     changes: dict[str, Any] = {}
     for key in ("mm_per_px", "ignore"):
         given = getattr(measured, key)
@@ -113,6 +129,41 @@ def _refuse_other_canvas(camera: CameraSettings, measured: CalibratedCamera, at:
         )
     for zone in measured.ignore:
         refuse_zone_outside(zone, camera, at)
+
+
+def _refuse_other_source(camera: CameraSettings, measured: CalibratedCamera, at: str) -> None:
+    """Refuse what was measured with another camera or region: the same pixel shows something else there."""
+    if isinstance(camera.source, (ReplaySource, ArchiveSource)):
+        return  # Pictures that were taken before, by whatever took them.
+    now = camera.source.place
+    if not measured.source:
+        raise ConfigurationError(
+            f"{at}: no key 'source': which camera it is of is not said; calibrate again, or if it is this one, add "
+            f"source = {json.dumps(now, ensure_ascii=False)}"
+        )
+    if measured.source != now:
+        before = ", ".join(line for line in measured.source if line not in now) or "less"
+        others = ", ".join(line for line in now if line not in measured.source) or "less"
+        raise ConfigurationError(
+            f"{at}: made with {before}, the station's file says {others}: the same pixel may show something else; "
+            "calibrate again"
+        )
+
+
+def share_ignored(camera: CameraSettings) -> float:
+    """Return which share of a camera's canvas its zones cover: 0..1."""
+    return share_from_zones(tuple(table.zone for table in camera.ignore), camera.height, camera.width)
+
+
+def _refuse_blind(camera: CameraSettings, at: str) -> None:
+    for zone in camera.ignore:
+        refuse_zone_outside(zone, camera, at)
+    share = share_ignored(camera) if camera.ignore else 0.0
+    if share > camera.most_ignored:
+        raise ConfigurationError(
+            f"{at}: ignore zones cover {share:.1%} of the canvas, most_ignored = {camera.most_ignored:g}: a camera "
+            "that ignores what it sees passes everything; draw them smaller, or allow more there"
+        )
 
 
 def refuse_zone_outside(zone: ZoneTable, camera: CameraSettings, at: str) -> None:
@@ -231,7 +282,8 @@ def toml_from_calibration(file: CalibrationFile) -> str:
 
 def _lines_of(camera: CalibratedCamera) -> Iterator[str]:
     for key, value in camera.model_dump(exclude={"date", "ignore"}, exclude_none=True).items():
-        yield f"{key} = {_text(value)}"
+        if value != ():
+            yield f"{key} = {_text(value)}"
         if key == "name":
             yield f"date = {camera.date:%Y-%m-%dT%H:%M:%SZ}"
     if camera.ignore:

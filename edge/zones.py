@@ -48,6 +48,14 @@ def mask_from_zones(zones: tuple[Zone, ...], height: int, width: int) -> NDArray
     return inside
 
 
+def share_from_zones(zones: tuple[Zone, ...], height: int, width: int) -> float:
+    """Return which share of a picture lies in zones: 0..1, overlaps once."""
+    mask = np.zeros((height, width), np.uint8)
+    for zone in zones:
+        mask |= _filled(zone, height, width)
+    return float(np.count_nonzero(mask)) / mask.size
+
+
 def _filled(zone: Zone, height: int, width: int) -> NDArray[np.uint8]:
     mask = np.zeros((height, width), np.uint8)
     if zone.box is not None:

@@ -166,7 +166,8 @@ def _measured(command: Calibrate, image: NDArray[np.uint8]) -> Scale:
 
 
 def _record(command: Calibrate, camera: CameraSettings, scale: Scale, old: CalibratedCamera | None) -> CalibratedCamera:
-    same = old is not None and (old.height, old.width) == (camera.height, camera.width)
+    now = (camera.height, camera.width, camera.source.place)
+    same = old is not None and (old.height, old.width, old.source) == now
     return CalibratedCamera(
         name=camera.name,
         date=datetime.now(timezone.utc).replace(microsecond=0),
@@ -178,6 +179,7 @@ def _record(command: Calibrate, camera: CameraSettings, scale: Scale, old: Calib
         mm_per_px_y=_rounded(scale.y),
         residual_px=None if scale.residual_px is None else round(scale.residual_px, 3),
         target=scale.target,
+        source=camera.source.place,
         exposure=knob_of(camera, "exposure"),
         gain=knob_of(camera, "gain"),
         ignore=old.ignore if old is not None and same else (),
@@ -206,7 +208,7 @@ def _keep(
     lost = sum(len(other.ignore) for other in cameras if other.name == camera.name) - len(camera.ignore)
     if lost:
         console.print(
-            Text(f"{lost} zones were of another canvas and are left out: draw them anew", "red"), soft_wrap=True
+            Text(f"{lost} zones were of another canvas or source and are left out: draw anew", "red"), soft_wrap=True
         )
     console.print(Text("it holds from the station's next start on"), soft_wrap=True)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from edge.settings.strict import Name, Strict
 from edge.zones import Zone
+
+_Line = Annotated[str, Field(min_length=1, max_length=4200)]
 
 
 class ZoneTable(Strict):
@@ -52,6 +54,9 @@ class CalibratedCamera(Strict):
     mm_per_px_y: float | None = Field(None, ge=1e-6, le=1000, description="along the columns")
     residual_px: float | None = Field(None, ge=0, description="root mean square of what one scale leaves unexplained")
     target: str = Field("", max_length=200, description="what it was measured from")
+    source: tuple[_Line, ...] = Field(
+        (), max_length=32, description="which camera and region it was made with, as edge-inspectd calibrate writes it"
+    )
     exposure: float | None = Field(None, description="the camera's, in the unit of its source; none = as the source is")
     gain: float | None = Field(None, description="the camera's, in the unit of its source; none = as the source is")
     ignore: tuple[ZoneTable, ...] = Field((), max_length=64, description="zones in which a defect does not count")

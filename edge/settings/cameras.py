@@ -71,6 +71,9 @@ class CameraSettings(Strict):
         max_length=64,
         description="zones of the picture in which a defect does not count; left out = the calibration's",
     )
+    most_ignored: float = Field(
+        0.5, gt=0, le=0.99, description="those zones may cover this share of the canvas; more is refused at the start"
+    )
     trigger: Literal["free-run", "software", "camera"] = Field(
         "free-run",
         description="what makes a part: every frame; a request; every frame of a camera with a trigger input that "

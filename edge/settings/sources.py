@@ -16,6 +16,19 @@ GenicamFormat = Literal["Mono8", "BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerG
 """The pixel formats that become mono8 or bgr8, as GenICam calls them."""
 EVERY_CAMERA = "*"
 """Of an archive: the pictures of all of them."""
+_OF_PLACE = (
+    "kind",
+    "device",
+    "path",
+    "width",
+    "height",
+    "offset_x",
+    "offset_y",
+    "binning",
+    "reverse_x",
+    "reverse_y",
+)
+_SECRETS = re.compile(r"(?<=//)[^/]*@|(?<=[?&])(user|pass|pwd|login)[^=&]*=[^&]*&?", re.IGNORECASE)
 
 
 class SourceTable(Strict):
@@ -40,6 +53,16 @@ class SourceTable(Strict):
     def tags_frames(self) -> bool:
         """It can say which part a frame shows."""
         return False
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """
+        What decides which part of the world a pixel shows, as "key = value": scale and zones hold for it alone.
+
+        Without user names and passwords: it is kept in a file and shown.
+        """
+        values = {key: getattr(self, key, None) for key in _OF_PLACE}
+        return tuple(f"{key} = {_SECRETS.sub('', str(value))}" for key, value in values.items() if value is not None)
 
     @property
     def package(self) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.bundle import Bundle
-from edge.calibration import calibrated, read_calibration_of, words_of_age
+from edge.calibration import calibrated, read_calibration_of, share_ignored, words_of_age
 from edge.cores import cores_from_text, refuse_missing
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.link import endpoints
@@ -150,8 +150,8 @@ def _camera_line(camera: CameraSettings, manifest: Manifest) -> str:
     grid = Grid(camera.height, camera.width, manifest.tile)
     scale = "no scale" if camera.mm_per_px is None else f"{camera.mm_per_px} mm/px"
     size = f"{camera.width}x{camera.height} {manifest.format}"
-    zones = f", {len(camera.ignore)} ignore zones" if camera.ignore else ""
-    return f"camera   {camera.name}: {camera.source.kind}, canvas {size}, {grid.count} tiles, {scale}{zones}"
+    zones = f", {len(camera.ignore)} ignore zones: {share_ignored(camera):.1%} of it" if camera.ignore else ""
+    return f"camera   {camera.name}: {camera.source.kind}, canvas {size}{zones}, {grid.count} tiles, {scale}"
 
 
 def _calibration_lines(station: Station, calibration: CalibrationFile) -> list[str]:

@@ -14,6 +14,7 @@ from edge.calibration import (
     keep_calibration,
     read_calibration,
     read_calibration_of,
+    share_ignored,
     toml_from_calibration,
     words_of_age,
 )
@@ -28,7 +29,7 @@ ZONES = ({"name": 'the "clamp"', "box": (0, 0, 80, 256)}, {"polygon": ((10, 10),
 
 def camera(**changes: Any) -> dict[str, Any]:
     values = {"name": "top", "date": DATE, "by": "M. Müster", "height": 256, "width": 1600, "mm_per_px": 0.25}
-    return {**values, **changes}
+    return {**values, "source": ("kind = synthetic",), **changes}
 
 
 def file(*cameras: dict[str, Any], station: str = "line1") -> CalibrationFile:
@@ -71,7 +72,8 @@ def test_it_is_laid_over_the_settings() -> None:
     """Scale and zones become the camera's; so do exposure and gain of a source that has them, as it calls them."""
     over = calibrated(station(), file(camera(ignore=ZONES)))
     assert (over.cameras[0].mm_per_px, len(over.cameras[0].ignore)) == (0.25, 2)
-    over = calibrated(station({"kind": "opencv", "device": 0}), file(camera(exposure=120.0, gain=2.0)))
+    usb = ("kind = opencv", "device = 0")
+    over = calibrated(station({"kind": "opencv", "device": 0}), file(camera(source=usb, exposure=120.0, gain=2.0)))
     source = over.cameras[0].source
     assert isinstance(source, OpenCVSource)
     assert (source.exposure, source.gain) == (120.0, 2.0)
@@ -108,7 +110,7 @@ def test_it_is_hashed_into_each_verdict() -> None:
         (station(), file(camera(exposure=1.0)), "exposure = 1: a synthetic source has none"),
         (
             station({"kind": "opencv", "device": 0, "exposure": 3.0}),
-            file(camera(exposure=1.0)),
+            file(camera(source=("kind = opencv", "device = 0"), exposure=1.0)),
             "exposure = 1, and exposure = 3 in the station's own file",
         ),
     ],
@@ -117,6 +119,56 @@ def test_what_does_not_fit_is_refused(settings: Station, calibration: Calibratio
     """What is given twice, or of another station, camera, canvas or source, names the file and what to do."""
     with pytest.raises(ConfigurationError, match=rf"^/etc/c\.toml: .*{text}"):
         calibrated(settings, calibration)
+
+
+GENICAM = {"kind": "genicam", "device": "A", "offset_x": 100}
+
+
+@pytest.mark.parametrize(
+    ("source", "made_with", "text"),
+    [
+        ({**GENICAM, "offset_x": 400}, GENICAM, "made with offset_x = 100, the station's file says offset_x = 400"),
+        (GENICAM, ("kind = genicam", "device = B", "offset_x = 100", "offset_y = 0"), "device = B, .* device = A"),
+        ({**GENICAM, "reverse_x": True}, GENICAM, "made with less, the station's file says reverse_x = True"),
+        (GENICAM, (), 'add source = \\["kind = genicam", "device = A", "offset_x = 100", "offset_y = 0"\\]'),
+        ({"kind": "opencv", "device": 1}, ("kind = opencv", "device = 0"), "device = 0, .* device = 1"),
+    ],
+)
+def test_what_was_measured_with_another_camera_or_region_is_refused(
+    source: dict[str, Any], made_with: tuple[str, ...] | dict[str, Any], text: str
+) -> None:
+    """The same pixel shows something else there; the line says what differs."""
+    if isinstance(made_with, dict):
+        made_with = station(made_with).cameras[0].source.place
+    with pytest.raises(ConfigurationError, match=rf"^/etc/c\.toml: camera 'top': .*{text}"):
+        calibrated(station(source), file(camera(source=made_with)))
+    same = file(camera(source=station(source).cameras[0].source.place))
+    assert calibrated(station(source), same).cameras[0].mm_per_px == 0.25
+
+
+def test_no_password_is_written_or_shown() -> None:
+    """Which stream it is stays."""
+    for device in ("rtsp://me:word@10.0.0.9/live?channel=1", "rtsp://10.0.0.9/live?user=me&pwd=word&channel=1"):
+        place = station({"kind": "opencv", "device": device}).cameras[0].source.place
+        assert place == ("kind = opencv", "device = rtsp://10.0.0.9/live?channel=1")
+
+
+def test_pictures_that_were_taken_before_are_of_whatever_took_them() -> None:
+    """A station's archive is judged again with its calibration."""
+    for source in ({"kind": "archive", "path": "/a"}, {"kind": "replay", "path": "/a"}):
+        assert calibrated(station(source), file()).cameras[0].mm_per_px == 0.25
+
+
+def test_zones_that_leave_too_little_are_refused() -> None:
+    """Of the calibration or the station's own file: a camera that ignores everything passes everything."""
+    half, more = {"box": (0, 0, 800, 256)}, {"box": (0, 0, 801, 256)}
+    assert share_ignored(calibrated(station(), file(camera(ignore=(half, half)))).cameras[0]) == 0.5
+    for settings, measured in ((station(), file(camera(ignore=(more,)))), (station(ignore=(more,)), None)):
+        with pytest.raises(ConfigurationError, match=r"zones cover 50\.1% of the canvas, most_ignored = 0\.5"):
+            calibrated(settings, measured)
+    assert calibrated(station(most_ignored=0.6), file(camera(ignore=(more,)))).cameras[0].ignore
+    with pytest.raises(ConfigurationError, match="ignore zone '' reaches to x = 1600"):
+        calibrated(station(ignore=[{"box": (1500, 0, 101, 1)}]), None)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_the_camera_takes_the_picture_and_the_station_reads_the_file(
     found = read_calibration(config.parent / "c.toml").cameras[0]
     assert found.mm_per_px == pytest.approx(0.125, rel=1e-3)
     assert (found.by, found.target, found.height, found.width) == ("M. Muster", "chessboard 9x6, 5 mm", 500, 700)
+    assert found.source == ("kind = replay", f"path = {config.parent / 'pictures'}")
     assert calibrated(read_station(config), read_calibration(config.parent / "c.toml")).cameras[0].mm_per_px
     assert "mm/px" in capsys.readouterr().out
 
@@ -61,6 +62,17 @@ def test_zones_are_taken_over_and_the_old_file_stays(config: Path, capsys: pytes
     assert (found.mm_per_px, found.ignore[0].name) == (0.1, "clamp")
     assert len(list(config.parent.glob("c.*Z.toml"))) == 1
     assert "1 ignore zones" in capsys.readouterr().out
+
+
+def test_zones_of_another_source_are_left_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They were drawn in the picture of another camera, or of another region of it."""
+    run(config, *GRID)
+    path = config.parent / "c.toml"
+    text = path.read_text("utf-8").replace("kind = replay", "kind = genicam")
+    path.write_text(text + 'ignore = [{ name = "clamp", box = [0, 0, 9, 9] }]\n', "utf-8")
+    assert run(config, *GRID) == 0
+    assert read_calibration(path).cameras[0].ignore == ()
+    assert "1 zones were of another canvas or source" in capsys.readouterr().out
 
 
 def test_a_trial_writes_nothing(config: Path) -> None:

@@ -136,10 +136,13 @@ def test_the_calibration_and_its_age_are_told(tiny_bundle: Path, tmp_path: Path)
     path = tmp_path / "c.toml"
     path.write_text(
         'version = 1\nstation = "line1"\n[[cameras]]\nname = "cam1"\ndate = 2020-01-02T03:04:05Z\nby = "M. Muster"\n'
-        "height = 100\nwidth = 170\nmm_per_px = 0.5\nignore = [{ box = [0, 0, 9, 9] }]\n"
+        'height = 100\nwidth = 170\nmm_per_px = 0.5\nsource = ["kind = synthetic"]\n'
+        "ignore = [{ box = [0, 0, 17, 50] }]\n"
     )
     said = checked(tiny_bundle, STRIP, calibration=path)
-    assert "0.5 mm/px, 1 ignore zones" in said
+    words = " ".join(said.split())
+    assert "canvas 170x100 mono8, 1 ignore zones: 5.0% of it" in words
+    assert "0.5 mm/px" in words
     assert "calibrated 2020-01-02 03:04 UTC by M. Muster" in said
     assert "OLDER than 365 days" in " ".join(said.split())
     with pytest.raises(ConfigurationError, match="mm_per_px stands in the station's own file too"):
