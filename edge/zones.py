@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+
+# Of a pixel; a place in the middle of two must not be rounded to one of them.
+_HALF = 0.5 + 1e-9
 
 
 class Zone(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +65,37 @@ def _filled(zone: Zone, height: int, width: int) -> NDArray[np.uint8]:
         left, top, width_, height_ = zone.box
         mask[max(top, 0) : top + height_, max(left, 0) : left + width_] = 1
         return mask
-    corners = np.array(zone.polygon, np.int32).reshape(-1, 1, 2)
-    cv2.fillPoly(mask, [corners], 1)
-    # OpenCV's filling takes pixels in that the outline only grazes.
-    cv2.polylines(mask, [corners], isClosed=True, color=0)
+    corners = np.array(zone.polygon, np.int64)
+    edges = list(zip(corners, np.roll(corners, -1, axis=0), strict=True))
+    # Even-odd: a row changes sides wherever an edge crosses it. Without OpenCV, which the station does not load.
+    crossed = np.zeros((height, width + 1), np.uint8)
+    for begin, end in edges:
+        xs, ys = _pixels_of(begin, end, along=1)
+        upper, lower = sorted((begin[1], end[1]))
+        within = (ys >= max(upper, 0)) & (ys < min(lower, height))
+        crossed[ys[within], np.clip(np.ceil(xs[within]), 0, width).astype(np.int64)] ^= 1
+    mask[:] = np.bitwise_xor.accumulate(crossed, axis=1)[:, :width]
+    for begin, end in edges:
+        _clear_outline(mask, begin, end)
     return mask
+
+
+def _clear_outline(mask: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64]) -> None:
+    """Set the pixels nearest to an edge to 0; where two are as near, both."""
+    steep = int(np.argmax(np.abs(end - begin)))
+    exact, along = _pixels_of(begin, end, steep)
+    for across in (np.floor(exact + _HALF).astype(np.int64), np.ceil(exact - _HALF).astype(np.int64)):
+        xs, ys = (across, along) if steep else (along, across)
+        seen = (xs >= 0) & (xs < mask.shape[1]) & (ys >= 0) & (ys < mask.shape[0])
+        mask[ys[seen], xs[seen]] = 0
+
+
+def _pixels_of(
+    begin: NDArray[np.int64], end: NDArray[np.int64], along: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return where an edge is across, exactly, at each pixel along x (0) or y (1)."""
+    first, last = sorted((int(begin[along]), int(end[along])))
+    pixels = np.arange(first, last + 1)
+    length = int(end[along] - begin[along])
+    slope = (end[1 - along] - begin[1 - along]) / length if length else 0.0
+    return begin[1 - along] + (pixels - begin[along]) * slope, pixels
