@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-
 # Of a pixel; a place in the middle of two must not be rounded to one of them.
 _HALF = 0.5 + 1e-9
 

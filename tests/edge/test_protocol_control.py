@@ -117,7 +117,9 @@ EXAMPLES: dict[str, tuple[AnyRequest, AnyAnswer, list[bytes]]] = {
         [],
     ),
     "a master is expected": (
-        Expect(version=1, id=IDS[7], part_id="pit-2mm@20261122T060312Z", mode=Mode.CHALLENGE, camera=None, seconds=60.0),
+        Expect(
+            version=1, id=IDS[7], part_id="pit-2mm@20261122T060312Z", mode=Mode.CHALLENGE, camera=None, seconds=60.0
+        ),
         msgspec.structs.replace(TRIGGERED, id=IDS[7], part=5),
         [],
     ),
