@@ -9,22 +9,16 @@ manifest's bytes, and is checked before anything in them is believed.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import cv2
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from edge.errors import BundleError
 from edge.signature import SIGNATURE_BYTES, PublicKey
-from edge.tiles import Grid
 from engines.contract import (
     CLASSIFIER_NAME,
     MANIFEST_NAME,
@@ -32,7 +26,6 @@ from engines.contract import (
     SEGMENTER_NAME,
     SIGNATURE_NAME,
     Manifest,
-    ReferenceFrame,
     manifest_from_json,
 )
 
@@ -75,24 +68,6 @@ class Bundle:
     def segmenter(self) -> bytes:
         """The segmenter's ONNX file."""
         return self.files[SEGMENTER_NAME]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """
-    A reference frame with PyTorch's answers.
-
-    Attributes:
-        name: as in the manifest.
-        image: (h, w, C) uint8.
-        scores: (T, K) float32, for all T tiles of the frame's own grid.
-        planes: (K, h, w) float32, the probability of each defect class.
-    """
-
-    name: str
-    image: NDArray[np.uint8]
-    scores: NDArray[np.float32]
-    planes: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -182,35 +157,6 @@ def _refuse_older(bundle: Bundle, trust: Trust) -> None:
             f"{bundle.path}: bundle '{name}' is release {release}, but release {highest} was active here before; "
             "use a newer one, or set bundle.allow_older = true to go back"
         )
-
-
-def load_reference(bundle: Bundle, frame: ReferenceFrame) -> Reference:
-    """
-    Decode a reference frame from the verified bytes.
-
-    Args:
-        bundle: whose manifest lists the frame.
-        frame: an entry of ``bundle.manifest.reference``.
-
-    Raises:
-        BundleError: the picture or the answers cannot be decoded, or do not fit the manifest.
-    """
-    image = _decoded_image(bundle, frame)
-    scores, planes = _decoded_answers(bundle, frame)
-    manifest = bundle.manifest
-    height, width, channels = image.shape
-    count = len(manifest.classes)
-    expected = {
-        f"{frame.image} channels": (channels, manifest.channels),
-        f"{frame.answers} scores": (scores.shape, (Grid(height, width, manifest.tile).count, count)),
-        f"{frame.answers} planes": (planes.shape, (count, height, width)),
-    }
-    for what, (found, wanted) in expected.items():
-        if found != wanted:
-            raise BundleError(f"{bundle.path}: {what}: {found}, expected {wanted}; export the bundle again")
-    if not (np.isfinite(scores).all() and np.isfinite(planes).all()):
-        raise BundleError(f"{bundle.path}: {frame.answers}: answers are not finite; export the bundle again")
-    return Reference(frame.name, image, scores, planes)
 
 
 @contextmanager
@@ -304,22 +250,3 @@ def _loaded(folder: Path, name: str) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise BundleError(f"{folder}: {name} is larger than {MAX_FILE_BYTES} bytes; do not use this bundle")
     return data
-
-
-def _decoded_image(bundle: Bundle, frame: ReferenceFrame) -> NDArray[np.uint8]:
-    data = np.frombuffer(bundle.files[frame.image], np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None or image.dtype != np.uint8:
-        raise BundleError(f"{bundle.path}: {frame.image} is no picture of 8 bits a channel; export the bundle again")
-    return np.asarray(image, np.uint8).reshape(*image.shape[:2], -1)
-
-
-def _decoded_answers(bundle: Bundle, frame: ReferenceFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    try:
-        with np.load(io.BytesIO(bundle.files[frame.answers]), allow_pickle=False) as answers:
-            return answers["scores"].astype(np.float32), answers["planes"].astype(np.float32)
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
-        raise BundleError(
-            f"{bundle.path}: {frame.answers} cannot be decoded ({error}): expected arrays 'scores' and 'planes'; "
-            "export the bundle again"
-        ) from error

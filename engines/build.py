@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from rich.console import Console
 
-from edge.bundle import Bundle, load_reference, read_bundle
+from edge.bundle import Bundle, read_bundle
 from edge.errors import ConfigurationError, ParityFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.buckets import bucket_sizes
@@ -19,6 +19,7 @@ from edge.inspector.cache import BUILD_LOG, CLASSIFIER, LAYERS, PARITY_PAGE, SEG
 from edge.inspector.engines import entry_of
 from edge.inspector.guard import NO_BAND, GuardReport, measure_guard, refuse_wide_band
 from edge.inspector.parity import ParityReport, measure_parity, problems_of
+from edge.reference import load_reference
 from edge.rules import default_recipe
 from edge.settings import default_engine_cache
 from engines.calibration_set import CalibrationSet, read_calibration_set

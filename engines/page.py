@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, load_reference
+from edge.bundle import Bundle
 from edge.inspector.backend import Engine
 from edge.inspector.parity import ParityReport, labels_of
+from edge.reference import load_reference
 from engines.figures import HEADINGS, allowed_figures, figures_of, iou_text
 
 WORST = 4

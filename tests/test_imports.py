@@ -13,7 +13,7 @@ VENDORS = ("onnxruntime", "openvino", "pycuda", "tensorrt", "torch")
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("edge.station.daemon", (*VENDORS, "edge.inspector.cascade", "edge.inspector.camera")),
+        ("edge.station.daemon", (*VENDORS, "cv2", "edge.inspector.cascade", "edge.inspector.camera")),
         ("edge.inspector.main", VENDORS),
         ("edge.client", (*VENDORS, "cv2", "pydantic")),
         ("edge.control", (*VENDORS, "cv2", "pydantic")),

@@ -7,12 +7,13 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from edge.bundle import Bundle, load_reference
+from edge.bundle import Bundle
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.buckets import bucket_sizes
 from edge.inspector.cache import EngineCache
 from edge.inspector.engines import engines_for
 from edge.records import Verdict
+from edge.reference import load_reference
 from edge.settings import default_engine_cache
 from edge.tiles import Canvas, Grid
 from engines.contract import TILES

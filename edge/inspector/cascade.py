@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edge.clock import SYSTEM_CLOCK, Clock, Stopwatch
 from edge.errors import InferenceFailed
 from edge.records import Outcome
-from edge.rules import NO_FINDINGS, Box, Findings, Recipe, findings_from_labels, outcome_from_findings
+from edge.regions import Box, findings_from_labels
+from edge.rules import NO_FINDINGS, Findings, Recipe, outcome_from_findings
 from edge.tiles import Canvas, Grid, paste_cores
 from engines.contract import CONFIDENCE, HEALTH, LABELS, SCORES, THRESHOLDS, TILES
 

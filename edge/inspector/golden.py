@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bundle import Bundle, Reference, load_reference
+from edge.bundle import Bundle
 from edge.inspector.answers import FrameAnswers, canvas_of, inspected, judge
 from edge.inspector.cascade import Cascade, Inspection
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
+from edge.reference import Reference, load_reference
 from edge.rules import Recipe, default_recipe
 from edge.tiles import labels_from_planes
 from engines.contract import Manifest

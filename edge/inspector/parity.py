@@ -14,13 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, Reference, load_reference
+from edge.bundle import Bundle
 from edge.errors import ParityFailed
 from edge.inspector.answers import ask, ask_masks, canvas_of, judge
 from edge.inspector.backend import Engine, Precision
 from edge.inspector.golden import inspect_answers
 from edge.inspector.guard import NO_BAND, GuardBand, guarded
 from edge.records import Outcome
+from edge.reference import Reference, load_reference
 from edge.rules import default_recipe
 from edge.tiles import labels_from_planes
 from engines.contract import PLANES_FROM, Manifest

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 import engines.export
-from edge.bundle import load_reference, read_bundle
+from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError, DataError, EdgeError
+from edge.reference import load_reference
 from engines.contract import MANIFEST_NAME
 from engines.export import export_bundle
 from engines.options import Export

@@ -12,12 +12,13 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, load_reference
+from edge.bundle import Bundle
 from edge.inspector.answers import canvas_of
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.cache import CLASSIFIER, SEGMENTER
 from edge.inspector.parity import ParityReport
 from edge.records import Outcome, Verdict
+from edge.reference import load_reference
 from edge.rig import Rig, bundle_table
 from engines.contract import THRESHOLDS, TILES
 from tests.gpu.checks import require

@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, Reference, read_bundle
+from edge.bundle import Bundle, read_bundle
 from edge.inspector.backend import BackendSettings, open_engine
 from edge.inspector.golden import golden_reject, inspect_answers, inspect_reference, references_of
 from edge.inspector.pace import PacedEngine
 from edge.records import Outcome
+from edge.reference import Reference
 from edge.rules import Recipe, default_recipe
 from edge.tiles import labels_from_planes
 from engines.contract import TILES

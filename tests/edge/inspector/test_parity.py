@@ -13,12 +13,13 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edge.bundle import Bundle, load_reference, read_bundle
+from edge.bundle import Bundle, read_bundle
 from edge.errors import BundleError, ParityFailed
 from edge.inspector.backend import BackendSettings, open_engine
 from edge.inspector.golden import inspect_answers, references_of
 from edge.inspector.guard import GuardBand
 from edge.inspector.parity import TOLERANCES, ParityReport, check_parity, labels_of, measure_parity, problems_of
+from edge.reference import load_reference
 from edge.rules import default_recipe
 from engines.contract import CLASSIFIER_NAME, SEGMENTER_NAME, TILES, Limit
 
