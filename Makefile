@@ -101,7 +101,7 @@ lint: $(VENV)/.installed-dev ## the static part of make test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-qualify: $(VENV)/.installed-dev ## the long tests, an hour and a half, resumable; SECTIONS="witness soak" AGAIN=1
+qualify: $(VENV)/.installed-integration ## the long tests, two hours, resumable; SECTIONS="witness soak" AGAIN=1
 	@$(BIN)/python -m tests.qualify $(SECTIONS) $(if $(AGAIN),--again)
 	@$(if $(SECTIONS),,$(BIN)/python -m pytest -m slow)
 
