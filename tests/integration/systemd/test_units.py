@@ -15,13 +15,14 @@ from edge.service.files import UNIT, service_files, shipped
 
 pytestmark = pytest.mark.systemd
 
-# Of the unit, those that came after systemd 230, with the version that brought them. Source: man 5 systemd.exec,
-# systemd.service, systemd.resource-control, their histories. JetPack 6 has 249.
+# Of the unit and its drop-in, those that came after systemd 230, with the version that brought them. Source: man 5
+# systemd.exec, systemd.service, systemd.resource-control, their histories. JetPack 6 has 249.
 _OLDEST = 249
 _SINCE = {
     "CacheDirectory": 235,
     "CacheDirectoryMode": 235,
     "KeyringMode": 235,
+    "LoadCredential": 247,
     "LockPersonality": 235,
     "LogsDirectory": 235,
     "LogsDirectoryMode": 235,
@@ -97,6 +98,8 @@ def test_exposure_stays_low(analyze: str, unit: Path) -> None:
 
 def test_an_old_systemd_knows_every_key() -> None:
     """What a newer one brought would be passed over with a warning that nobody reads."""
-    keys = set(re.findall(r"^([A-Za-z]+)=", shipped("edge-inspectd@.service"), re.MULTILINE))
+    text = shipped("edge-inspectd@.service") + shipped("machine-key.conf")
+    keys = set(re.findall(r"^([A-Za-z]+)=", text, re.MULTILINE))
     assert keys <= {*re.findall(r"\w+", _OLD), *_SINCE}
+    assert set(_SINCE) <= keys
     assert max(_SINCE.values()) <= _OLDEST

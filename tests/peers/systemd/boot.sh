@@ -7,12 +7,12 @@
 #   FOLDER/dev FOLDER/upper FOLDER/stage   empty
 set -euo pipefail
 folder=$1
-shadowed=(/tmp /var/tmp /run /var/lib /var/log /var/cache /etc/systemd/system)
+shadowed=(/tmp /var/tmp /run /srv /var/lib /var/log /var/cache /etc/systemd/system)
 
 mount --make-rprivate /
 cd /
-# What else the host has mounted, a volume with a checkout for instance.
-awk '$5 !~ "^/(proc|sys|dev|)($|/)" { print $5 }' /proc/self/mountinfo | while read -r place; do
+# Whatever the host has mounted; / itself later, /proc is replaced. That each is read-only is looked at below.
+awk '$5 != "/" && $5 != "/proc" && !/ - autofs / { print $5 }' /proc/self/mountinfo | while read -r place; do
   mount -o remount,ro,bind "$(printf '%b' "$place")" 2> /dev/null || true
 done
 
@@ -56,10 +56,12 @@ cp -a /dev/shm/units/. /etc/systemd/system/
 cp --remove-destination /dev/shm/machine-id /etc/machine-id
 
 mount -t proc proc /proc
-mount --bind /proc/sys /proc/sys
-mount -o remount,ro,bind /proc/sys
+for place in /proc/{sys,sysrq-trigger,irq,bus,fs,acpi,scsi}; do
+  [ -e "$place" ] || continue
+  mount --bind "$place" "$place"
+  mount -o remount,ro,bind "$place"
+done
 umount -R /sys/fs/cgroup 2> /dev/null || true
-mount -o remount,ro,bind /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 # A fresh peer group in this namespace alone: without it LoadCredential= hands over an empty folder.
 mount --make-rshared /
@@ -70,6 +72,20 @@ done
 [ "$(stat --file-system --format=%T /etc)" = overlayfs ] || { echo "/etc is no overlay" >&2; exit 99; }
 [ -z "$(ls -A /tmp)" ] || { echo "/tmp is somebody's" >&2; exit 99; }
 ! [ -w /usr ] || { echo "/ can be written" >&2; exit 99; }
+# Nothing of the host is left that could be written to, wherever it is mounted.
+writable=$(awk -v own="$folder/" '
+  {
+    type = ""
+    for (i = 7; i <= NF; i++) if ($i == "-") { type = $(i + 1); break }
+  }
+  ("," $6 ",") !~ /,rw,/ || type == "autofs" { next }
+  type == "tmpfs" && (index($5, own) == 1 || $5 ~ "^/(tmp|var/tmp|srv|var/lib|var/log|var/cache|etc/systemd/system)$") { next }
+  type == "tmpfs" && $5 ~ "^/(run|dev)(/shm|/app|$)" { next }
+  type == "devpts" && (index($5, own) == 1 || $5 == "/dev/pts") { next }
+  type == "overlay" && $5 == "/etc" || type == "cgroup2" && $5 == "/sys/fs/cgroup" || type == "proc" && $5 == "/proc" { next }
+  { print type, "at", $5 }
+' /proc/self/mountinfo)
+[ -z "$writable" ] || { echo "can be written: $writable" >&2; exit 99; }
 [ $$ = 1 ] || { echo "not in a process namespace of its own" >&2; exit 99; }
 
 exec env -i container=edge-test PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 SYSTEMD_UNIT_PATH=/etc/systemd/system \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -62,6 +63,8 @@ class Sandbox:
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
         self._init = 0
+        self._handle: int | None = None
+        """Of its systemd, and of no other process that may have that number one day."""
         self._process: subprocess.Popen[bytes] | None = None
 
     # ---- inside ----------------------------------------------------------------------------------------------
@@ -146,25 +149,34 @@ class Sandbox:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         if not children or Path(f"/proc/{children[0]}/comm").read_text().strip() != "systemd":
             return False
+        handle = os.pidfd_open(int(children[0]))
         # Never the init of this machine, whatever went wrong above.
         if _namespace(children[0]) == _namespace("self"):
+            os.close(handle)
             return False
-        self._init = int(children[0])
+        self._init, self._handle = int(children[0]), handle
         return True
 
     def _state(self) -> str:
         return self.run("systemctl", "is-system-running", check=False).stdout.strip()
 
     def _end(self) -> None:
-        if self._init:
-            os.kill(self._init, signal.SIGKILL)  # The kernel takes all of its namespace with it.
-        if self._process is not None:
-            if not self._init:
+        """Kill what was started, if it has not ended by itself; leave nothing behind in any case."""
+        try:
+            if self._handle is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    # The kernel takes all of its namespace with it.
+                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+                os.close(self._handle)
+                self._handle = None
+            elif self._process is not None:
                 self._process.kill()
-            self._process.wait()
-        for folder in sorted(self._group.glob("**/"), key=lambda path: len(path.parts), reverse=True):
-            _remove_group(folder)
-        shutil.rmtree(self._folder, ignore_errors=True)
+            if self._process is not None:
+                self._process.wait()
+        finally:
+            for folder in sorted(self._group.glob("**/"), key=lambda path: len(path.parts), reverse=True):
+                _remove_group(folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _enter(self) -> list[str]:
         library = APP / "python" / "lib"
