@@ -28,6 +28,7 @@ from edge.station.due import (
     noted,
     state_at,
     utc_us_from_shift,
+    with_given,
 )
 from edge.station.kept import KeptFile
 from edge.station.masters import fault_of_shown, judged, name_of
@@ -36,7 +37,6 @@ from edge.station.reporter import Reporter
 log = logging.getLogger("edge.station")
 
 _FILE = "challenge.json"
-_KEPT = 100
 # Verdicts of challenge parts that are remembered until they are named: so many, and some rounds of all masters.
 _RECENT = 64
 _ROUNDS = 4
@@ -212,7 +212,7 @@ class Challenges:
         self._begin_anew()
         if given.passed:
             self._calendar.trust(self._clock.now_us(), given.utc_us)
-        fault = self._keep(_with_given(self._kept, given))
+        fault = self._keep(with_given(self._kept, given))
         wrong = [part for part in parts if not part.right]
         said = "passed" if given.passed else "failed: " + ", ".join(map(_in_words, wrong))
         shown = f"{len(parts)} masters" if len(self._seats) == 1 else f"{len(parts)} parts"
@@ -273,14 +273,6 @@ def _hash_of(station: Station) -> str:
     for table in (*(() if station.challenge is None else station.challenge.parts), *station.cameras):
         digest.update(table.model_dump_json().encode() + b"\n")
     return digest.hexdigest()
-
-
-def _with_given(kept: Kept, given: Given) -> Kept:
-    all_given = (*kept.given, given)[-_KEPT:]
-    if not given.passed:
-        return msgspec.structs.replace(kept, given=all_given, tries=0)
-    unproven = tuple(one for one in kept.unproven if one.basis != given.basis)
-    return msgspec.structs.replace(kept, given=all_given, tries=0, unproven=unproven, closed=None)
 
 
 def _told(part: Judged) -> Told:

@@ -20,6 +20,7 @@ from edge.station.ledger import next_shift_us
 _US_PER_MINUTE = 60_000_000
 AHEAD_US = 10 * _US_PER_MINUTE
 """What a clock is set by now and then; set back by more it is another time."""
+_KEPT = 100
 _MOST_UNPROVEN = 100
 """More recipes that were tried and never proven get no grace."""
 
@@ -168,6 +169,15 @@ def noted(kept: Kept, basis: Basis, utc_us: int) -> Kept:
     since_us = min((one.utc_us for one in kept.unproven if one.utc_us >= passed_us), default=utc_us)
     one = Unproven(basis=basis, utc_us=since_us)
     return msgspec.structs.replace(kept, unproven=(*kept.unproven, one))
+
+
+def with_given(kept: Kept, given: Given) -> Kept:
+    """Return *kept* with a challenge that was given; one that was passed opens the line and proves its basis."""
+    all_given = (*kept.given, given)[-_KEPT:]
+    if not given.passed:
+        return msgspec.structs.replace(kept, given=all_given, tries=0)
+    unproven = tuple(one for one in kept.unproven if one.basis != given.basis)
+    return msgspec.structs.replace(kept, given=all_given, tries=0, unproven=unproven, closed=None)
 
 
 def due_next(kept: Kept, basis: Basis, settings: ChallengeSettings, shifts: tuple[str, ...], calendar: Calendar) -> Due:
