@@ -30,9 +30,9 @@ from edge.station.due import (
     utc_us_from_shift,
     with_given,
 )
-from edge.station.kept import KeptFile
 from edge.station.masters import fault_of_shown, judged, name_of
 from edge.station.reporter import Reporter
+from edge.station.scribe import EventualFile, Scribe
 
 log = logging.getLogger("edge.station")
 
@@ -42,6 +42,8 @@ _RECENT = 64
 _ROUNDS = 4
 _LOOK_US = 250_000
 _WRITE_AGAIN_US = 1_000_000
+# A line that is closed waits for nobody: so long it may, for that to be known after a power cut too.
+_CLOSED_S = 0.25
 
 
 class Challenges:
@@ -50,6 +52,7 @@ class Challenges:
         station: as it works, with what was calibrated.
         folder: the state directory; None = nothing outlives a restart.
         shift: the latest that the journal knows: the clock has shown its beginning.
+        scribe: writes what is kept; None = the loop does.
 
     Attributes:
         state: of the challenge; None = the settings ask for none.
@@ -58,7 +61,13 @@ class Challenges:
     """
 
     def __init__(
-        self, station: Station, folder: Path | None, clock: Clock, reporter: Reporter, shift: str = ""
+        self,
+        station: Station,
+        folder: Path | None,
+        clock: Clock,
+        reporter: Reporter,
+        shift: str = "",
+        scribe: Scribe | None = None,
     ) -> None:
         self._settings = station.challenge
         self._shifts = station.shifts
@@ -66,7 +75,7 @@ class Challenges:
         self._setup = _hash_of(station)
         self._clock = clock
         self._reporter = reporter
-        self._file = KeptFile(None if self._settings is None else folder, _FILE, Kept)
+        self._file = EventualFile(None if self._settings is None else folder, _FILE, Kept, scribe)
         self._recent: OrderedDict[int, Verdict] = OrderedDict()
         self._from_us = clock.now_us()
         self._looked_us: int | None = None
@@ -123,6 +132,7 @@ class Challenges:
         self._look()
         if self._write_us is not None and now_us >= self._write_us:
             self._write()
+        self._note_fault(self._file.fault)
         before, self._shown = self._shown, (self.state, self.unkept)
         return self._shown != before
 
@@ -228,7 +238,7 @@ class Challenges:
     def _begin(self) -> None:
         """Look for the first time, and see whether the file can be written: if not, what it says may be outdated."""
         self._look()
-        fault = self._keep(self._kept)
+        fault = self._write(begins=True)
         if fault:
             self._change(closed=self._kept.closed or Closed(utc_us=self._calendar.utc_us, why=fault))
             self._look()
@@ -251,16 +261,22 @@ class Challenges:
         self._kept = kept
         return self._write()
 
-    def _write(self) -> str:
-        """Have what is kept outlive a restart; return why it would not. It is tried again then."""
+    def _write(self, *, begins: bool = False) -> str:
+        """
+        Have what is kept outlive a restart; return why it would not. It is tried again then.
+
+        Args:
+            begins: there is no loop yet that could be held up.
+        """
         self._change(seen_utc_us=self._calendar.utc_us)
-        fault = self._file.write(self._kept)
-        self._write_us = None
-        if fault:
-            self._write_us = self._clock.now_us() + _WRITE_AGAIN_US
-            if self._kept.failed or self._kept.closed is not None:
-                # A full disk cannot say that the line is closed. Without the file it is.
-                self._file.write(None)
+        # A full disk cannot say that the line is closed. Without the file it is.
+        closed = self._kept.failed or self._kept.closed is not None
+        within_s = None if begins else _CLOSED_S if closed else 0.0
+        fault = self._file.write(self._kept, or_remove=closed, within_s=within_s)
+        self._write_us = self._clock.now_us() + _WRITE_AGAIN_US if fault else None
+        return self._note_fault(fault)
+
+    def _note_fault(self, fault: str) -> str:
         if fault and not self.unkept:
             log.error("%s", fault)
         self.unkept = fault

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ log = logging.getLogger("edge.station")
 T = TypeVar("T")
 
 _RETRY_S = 0.5
+# A write that takes longer than this is a fault, of which nothing is known but that.
+_LATE_S = 1.0
 # What is still to be written when the process ends is waited for so long.
 _CLOSE_S = 0.25
 
@@ -26,6 +29,8 @@ class Scribe:
     def __init__(self) -> None:
         self._news = threading.Condition()
         self._waiting: dict[object, Callable[[], str]] = {}
+        self._since_s: dict[object, float] = {}
+        """Since when a file has had something to be written."""
         self._faults: dict[object, str] = {}
         self._thread: threading.Thread | None = None
 
@@ -38,6 +43,8 @@ class Scribe:
             write: does it, and returns why that cannot be done, empty when it is.
         """
         with self._news:
+            if file not in self._waiting:
+                self._since_s[file] = time.monotonic()
             self._waiting[file] = write
             if self._thread is None:
                 # A daemon: a disk that hangs must not keep the process from ending.
@@ -51,9 +58,15 @@ class Scribe:
             return file in self._waiting
 
     def fault(self, file: object) -> str:
-        """Return why the last attempt came to nothing; empty = it did not, or there was none."""
+        """Return why the newest write is not done; empty = it is, or will be within a second."""
         with self._news:
-            return self._faults.get(file, "")
+            late = file in self._waiting and time.monotonic() > self._since_s[file] + _LATE_S
+            return self._faults.get(file, "") or (f"{file}: not written for {_LATE_S:g} s and more" if late else "")
+
+    def wait(self, file: object, limit_s: float | None) -> None:
+        """Wait so long at most for the newest write to be done, or for a fault; None = as long as that takes."""
+        with self._news:
+            self._news.wait_for(lambda: file not in self._waiting or self._faults.get(file, ""), limit_s)
 
     def close(self) -> bool:
         """Wait a quarter of a second at most; return whether all is written."""
@@ -94,8 +107,10 @@ class EventualFile(KeptFile[T]):
     def __init__(self, folder: Path | None, name: str, kind: type[T], scribe: Scribe | None = None) -> None:
         super().__init__(folder, name, kind)
         self._scribe = scribe
-        self._newest: T | None = None
         self._fault = ""
+
+    def __str__(self) -> str:
+        return str(self._path)
 
     @property
     def durable(self) -> bool:
@@ -104,20 +119,27 @@ class EventualFile(KeptFile[T]):
 
     @property
     def fault(self) -> str:
-        """Why it is not, as far as that is known; empty = it is, or will be soon."""
+        """Why it is not; empty = it is, or will be within a second."""
         return self._fault if self._scribe is None else self._scribe.fault(self)
 
-    def write(self, value: T | None) -> str:
-        """Keep *value*, None = nothing; return ``fault``, which with a scribe is that of an attempt before."""
-        self._newest = value
-        now = partial(super().write, value)
+    def write(self, value: T | None, *, or_remove: bool = False, within_s: float | None = 0.0) -> str:
+        """
+        Keep *value*, None = nothing; return ``fault``, which with a scribe is that of an attempt before.
+
+        Args:
+            or_remove: what is there may not stay if *value* cannot take its place.
+            within_s: wait so long for the scribe, unless it is known to fail; None = as long as that takes.
+        """
+        now = partial(self._write, value, or_remove)
         if self._scribe is None:
             self._fault = now()
         else:
             self._scribe.put(self, now)
+            self._scribe.wait(self, within_s)
         return self.fault
 
-    def retry(self) -> None:
-        """Write again what could not be written; a scribe does so by itself."""
-        if self._scribe is None and self._fault:
-            self.write(self._newest)
+    def _write(self, value: T | None, or_remove: bool) -> str:
+        fault = super().write(value)
+        if fault and or_remove:
+            super().write(None)
+        return fault

@@ -19,6 +19,7 @@ from edge.station.maintenance import Maintenance
 from edge.station.nojournal import NoJournal, Records
 from edge.station.publisher import Topics
 from edge.station.reporter import Reporter
+from edge.station.scribe import Scribe
 from edge.station.starts import Starts
 from edge.station.supervisor import BundleToStart, Proven
 from edge.station.verdicts import Identity
@@ -244,6 +245,7 @@ class Bench:
         folder: the state directory; None = nothing outlives the bench.
         clock: of an earlier bench, for a restart; None = a new one.
         service: where the starts of a service are counted; None = it was started by hand.
+        scribe: of small files; None = they are written at once.
 
     Attributes:
         dues: until when the loop would have slept, cycle by cycle [us].
@@ -261,6 +263,7 @@ class Bench:
         clock: FakeClock | None = None,
         reserve_ms: int = 0,
         service: Path | None = None,
+        scribe: Scribe | None = None,
         **settings: object,
     ) -> None:
         given: list[Mapping[str, object]] = [{"name": c} if isinstance(c, str) else c for c in cameras]
@@ -296,7 +299,7 @@ class Bench:
             Maintenance(folder, self.clock, reporter),
             self.clock,
             calibration=calibration,
-            challenges=Challenges(self.station, folder, self.clock, reporter),
+            challenges=Challenges(self.station, folder, self.clock, reporter, scribe=scribe),
             wait=self.dues.append,
             wait_for_journal=self.let_pass,
             starts=None if service is None else Starts(service, self.clock),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,11 @@ import pytest
 from edge.inspector.link import Inspect
 from edge.records import Alarm, ChallengeState, Mode, Outcome, Reason, RecipeMark
 from edge.requests import AnyAnswer, Challenge, Challenged, Expect, Pause, Refusal, Refused, Selftest, Shown, Triggered
+from edge.station import challenges
+from edge.station import scribe as scribes
 from edge.station.challenges import Challenges
+from edge.station.kept import KeptFile
+from edge.station.scribe import Scribe
 from tests.support.station import Bench, FakeClock
 
 MASTERS = [{"name": "good-1", "expect": "PASS"}, {"name": "bad-1", "expect": "REJECT"}]
@@ -23,6 +28,7 @@ def bench(
     folder: Path | None = None,
     clock: FakeClock | None = None,
     cameras: Sequence[str | dict[str, str]] = ("cam1",),
+    scribe: Scribe | None = None,
     **challenge: Any,
 ) -> Bench:
     """Return a station that asks for challenges, ready but for them; without *clock* it is ten in the morning."""
@@ -30,7 +36,7 @@ def bench(
         clock = FakeClock()
         clock.utc_ahead_us = round(datetime(2026, 11, 23, 10).timestamp() * 1e6) - clock.utc_us()
     settings = {"hang_s": 1e6, "trigger": "software", "challenge": {"parts": MASTERS, **challenge}}
-    one = Bench(folder=folder, clock=clock, cameras=cameras, **settings)  # type: ignore[arg-type]
+    one = Bench(folder=folder, clock=clock, cameras=cameras, scribe=scribe, **settings)  # type: ignore[arg-type]
     one.get_ready()
     return one
 
@@ -480,3 +486,42 @@ def test_a_start_is_done_when_the_station_is_able_to_inspect() -> None:
     one = bench()
     assert one.notifier.states.count("READY=1") == 1
     assert not one.publisher.statuses[-1].ready
+
+
+def test_a_disk_that_hangs_holds_up_no_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is handed over; a line that is closed waits for it, but not for ever, and is closed at once."""
+    monkeypatch.setattr(challenges, "_CLOSED_S", 0.001)
+    scribe, goes_on = Scribe(), threading.Event()
+    one = bench(tmp_path, scribe=scribe)
+    assert give(one).passed
+    assert scribe.close()
+    write = KeptFile.write
+    monkeypatch.setattr(KeptFile, "write", lambda file, value: write(file, value) if goes_on.wait(30) else "")
+    assert give(one, id_="d").passed
+    assert product(one) == PASSED
+    assert not give(one, bad=Outcome.PASS, id_="e").passed
+    assert product(one) == CLOSED
+    assert '"passed":false' not in (tmp_path / "challenge.json").read_text()
+    goes_on.set()
+    assert scribe.close()
+    assert state(bench(tmp_path, one.clock)) == "failed"
+
+
+def test_a_fault_that_comes_behind_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full only when the file is written: the alarm comes with the next look, and goes when it is kept."""
+    monkeypatch.setattr(scribes, "_RETRY_S", 0.001)
+    scribe = Scribe()
+    one = bench(tmp_path, scribe=scribe)
+    write = KeptFile.write
+    monkeypatch.setattr(KeptFile, "write", lambda *_: "challenge.json: cannot be written")
+    assert give(one).passed
+    file = one.loop._challenges._file
+    scribe.wait(file, 30)
+    one.after(300)
+    assert one.loop._challenges.unkept == "challenge.json: cannot be written"
+    monkeypatch.setattr(KeptFile, "write", write)
+    one.after(1100)
+    with scribe._news:
+        assert scribe._news.wait_for(lambda: file.durable, 30)
+    one.after(300)
+    assert one.loop._challenges.unkept == ""

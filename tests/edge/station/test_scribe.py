@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.station import kept as kept_module
 from edge.station import scribe as module
 from edge.station.kept import KeptFile
 from edge.station.scribe import EventualFile, Scribe
@@ -108,14 +109,41 @@ def test_one_file_does_not_wait_for_another_that_fails(tmp_path: Path, monkeypat
     _until(scribe, lambda: lost.durable)
 
 
+def test_a_write_that_takes_too_long_is_a_fault(
+    disk: SlowDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of it but that, and whoever has to know waits for it no longer than he says."""
+    monkeypatch.setattr(module, "_LATE_S", 0.0)
+    scribe = Scribe()
+    note = EventualFile(tmp_path, "note.json", Note, scribe)
+    assert "note.json: not written for" in note.write(Note("a"), within_s=0.001)
+    disk.goes_on.set()
+    assert note.write(Note("b"), within_s=None) == ""
+    assert note.durable
+
+
+@pytest.mark.parametrize("scribe", [None, Scribe()])
+def test_what_may_not_stay_is_removed_where_nothing_can_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scribe: Scribe | None
+) -> None:
+    """A full disk takes no file that says that something failed: then none says that it was well."""
+    note = EventualFile(tmp_path, "note.json", Note, scribe)
+    note.write(Note("passed"), within_s=None)
+    monkeypatch.setattr(kept_module, "_replace", _full)
+    assert "No space left" in note.write(Note("failed"), or_remove=True, within_s=None)
+    assert EventualFile(tmp_path, "note.json", Note).read() is None
+    note.write(None)
+
+
+def _full(path: Path, data: bytes) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_without_a_scribe_it_is_written_at_once(tmp_path: Path) -> None:
     """Then the caller learns of a fault at once, and tries again himself."""
     note = EventualFile(tmp_path / "gone", "note.json", Note)
     assert "cannot be written" in note.write(Note("a"))
     assert not note.durable
     (tmp_path / "gone").mkdir()
-    note.retry()
+    assert note.write(Note("a")) == ""
     assert (note.durable, note.fault, note.read()) == (True, "", Note("a"))
-    (tmp_path / "gone" / "note.json").unlink()
-    note.retry()
-    assert note.read() is None
