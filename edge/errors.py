@@ -8,7 +8,8 @@ Every error this product raises on purpose.
     │   └── InferenceFailed           a backend refused, or returned what cannot be believed
     │       └── DeviceLost   exit 7   the device answers nothing any more until a new process opens it
     ├── CameraError          exit 4   a camera did not open, ended, or delivered something else
-    │   └── SourceEnded               a replay has no further frame: not a failure
+    │   ├── SourceEnded               a replay has no further frame: not a failure
+    │   └── FormatRefused             it gives mono8 where bgr8 is taken, or the other way round
     ├── WireError            exit 5   a message is not what docs/protocol.md says
     │   ├── NoAnswer                  nobody answered a request in time
     │   └── RequestRefused            the station refused a request; carries the code
@@ -55,6 +56,10 @@ class CameraError(EdgeError):
 
 
 class SourceEnded(CameraError):
+    pass
+
+
+class FormatRefused(CameraError):
     pass
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from edge.cameras.subject import Subject, in_use_or_dead
-from edge.errors import CameraError, EdgeError, SourceEnded
+from edge.errors import CameraError, EdgeError, FormatRefused, SourceEnded
 from edge.inspector.camera import Actual, Camera, Frame, Unusable, make_camera
 from edge.inspector.drift import DriftGuard, Measures, measures_from_picture
 from edge.records import Reason
-from edge.settings import CameraSettings, GenicamSource
+from edge.settings import CameraSettings
 from engines.contract import PixelFormat
 
 _SATURATED = 255
@@ -100,9 +100,9 @@ class Session:
         try:
             try:
                 return self._open(self.format)
-            except CameraError:
-                # A GenICam camera says at once that it gives the other format; nobody had said which.
-                if self._subject.format is not None or not isinstance(self._subject.settings.source, GenicamSource):
+            except CameraError as error:
+                # A GenICam camera says at once that it gives the other format; the camera names itself around it.
+                if self._subject.format is not None or not isinstance(error.__cause__, FormatRefused):
                     raise
                 self.format = "bgr8"
                 return self._open(self.format)

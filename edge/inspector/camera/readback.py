@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.errors import CameraError
+from edge.errors import CameraError, FormatRefused
 from edge.inspector.camera.driver import TEST_PICTURES, Handle, Key
 from edge.inspector.camera.pixels import LAYOUTS, becomes
 from edge.settings import CameraSettings, GenicamSource
@@ -154,7 +154,7 @@ def _settle_format(handle: Handle, source: GenicamSource, format_: PixelFormat, 
     if given is None:
         raise CameraError(f"pixel format {name} is none of {', '.join(LAYOUTS)}; set pixel_format to one of them")
     if given != format_ and not convert:
-        raise CameraError(
+        raise FormatRefused(
             f"pixel format {name} gives {given}, the bundle takes {format_}; set pixel_format, or "
             f'convert_to = "{format_}" if a conversion is meant'
         )
