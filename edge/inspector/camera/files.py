@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inspector.camera import LARGEST_TAG
+from edge.inspector.camera.whole import Wholeness, wholeness
 
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 """Endings of names, in small letters."""
@@ -42,15 +43,26 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in PICTURES
 
 
-def decoded(path: Path) -> NDArray[np.uint8] | None:
-    """Return the picture in a file, None when the file is gone, is not whole, or holds none."""
+class Content(NamedTuple):
+    """What a file holds. Without a picture: it is gone, is not whole, or holds none."""
+
+    picture: NDArray[np.uint8] | None
+    doubtful: bool = False
+    """Its end may not be written yet: see Wholeness."""
+
+
+def content_of(path: Path) -> Content:
+    """Return the picture in a file; never half of one, of which OpenCV would make the rest up."""
     try:
+        data = path.read_bytes()
+        found = wholeness(data)
+        if found is Wholeness.CUT:
+            return Content(None)
         # Decoded from bytes: imread writes its own complaint to stderr and does not say why it failed.
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image)
+        return Content(None)
+    return Content(None if image is None else np.asarray(image), found is Wholeness.DOUBTFUL)
 
 
 def tag_from_name(name: str, pattern: str | None) -> int | None:

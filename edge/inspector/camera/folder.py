@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import time
@@ -16,16 +17,23 @@ from numpy.typing import NDArray
 from edge.clock import SYSTEM_CLOCK, Clock
 from edge.errors import CameraError
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
-from edge.inspector.camera.files import Identity, decoded, identity_of, printable, tag_from_name
+from edge.inspector.camera.files import Content, Identity, content_of, identity_of, printable, tag_from_name
+from edge.inspector.camera.mark import Mark, point_of
 from edge.inspector.camera.replay import converted
 from edge.inspector.camera.spool import Entry, Fate, Spool
 from edge.inspector.camera.watch import FolderWatch
+from edge.inspector.camera.writers import is_local, is_written
 from edge.records import Reason
 from edge.settings import FolderSource
 from engines.contract import PixelFormat
 
 # A folder without a new file is no fault: so often a waiting read returns.
 _WAIT_US = 200_000
+# No part is taken meanwhile; more is told, once in each open.
+_LONG_LOOK_US = 100_000
+_MISSED = "came while nobody watched the folder"
+
+log = logging.getLogger("edge.inspector.folder")
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,11 @@ class FolderCamera:
         # Outlives a close: what was taken already is no new part when the folder comes back.
         self._spool: Spool | None = None
         self._last: _Taken | None = None
+        self._mark: Mark | None = None
+        if source.afterwards == "keep" and source.existing == "ignore":
+            self._mark = Mark(source.path, source.pattern)
+        self._tells = False
+        self._warned = False
         self._place: tuple[int, int] | None = None
         self._next = 1
 
@@ -70,10 +83,12 @@ class FolderCamera:
         self._next = max(resume_from, 1)
         with _told(self._source.path):
             self._place = _place(self._source.path)
+            self._tells = is_local(self._source.path)
             if self._source.afterwards != "keep":
                 self._make_done()
         self._put_away()
         self._watch = FolderWatch()
+        self._warned = False
         # Before the folder is gone through: nothing comes unseen in between.
         self._watch.start(self._source.path)
         try:
@@ -113,6 +128,8 @@ class FolderCamera:
         # If it cannot be put away, the next open says so.
         with contextlib.suppress(CameraError):
             self._put_away()
+        if self._mark is not None:
+            self._mark.close()
 
     # ---- what comes ------------------------------------------------------------------------------------------
 
@@ -120,21 +137,37 @@ class FolderCamera:
         """Take in what lies there already; return what becomes of it, for people."""
         now_us = self._clock.now_us()
         if self._spool is not None:
-            self._spool.look_at_us = now_us
+            self._spool.look_at_us, self._spool.deaf, self._spool.tells = now_us, True, self._tells
+            if self._mark is not None:
+                self._mark.open(self._mark.read() or (0, 0))
             return "watched again"
         self._spool = spool = Spool(self._source, now_us)
+        spool.tells = self._tells
         with _told(self._source.path):
             if self._source.existing == "inspect":
                 return f"{spool.look(now_us)} pictures lie there already"
-            if self._source.afterwards == "keep":
-                ignored = spool.take_all()
-                spool.look(now_us)
-                return f"{ignored} pictures that lie there are left alone"
+            if self._mark is not None:
+                return self._begun_to_keep(spool, self._mark, resume_from, now_us)
             if resume_from == 1:
                 return f"{spool.look(now_us, Fate.IGNORE)} pictures that lie there are moved away"
             # This run has taken parts before: what lies there came while there was no process to see it.
-            missed = spool.look(now_us, Fate.REFUSE, "came while nobody watched the folder")
-            return f"{missed} pictures came while nobody watched"
+            return f"{spool.look(now_us, Fate.REFUSE, _MISSED)} pictures came while nobody watched"
+
+    def _begun_to_keep(self, spool: Spool, mark: Mark, resume_from: int, now_us: int) -> str:
+        """As _begun(), where old pictures lie among those that came while there was no process to see it."""
+        last = mark.read() if resume_from > 1 else None
+        if last is not None:
+            mark.open(last)
+            old, _ = spool.take(last)
+            missed = spool.look(now_us, Fate.REFUSE, _MISSED)
+            return f"{missed} pictures came while nobody watched, {old} that lie there are left alone"
+        old, newest = spool.take()
+        marked = mark.open(newest)
+        spool.looked(now_us)
+        said = f"{old} pictures that lie there are left alone"
+        if resume_from > 1:
+            said += "; which of them came while nobody watched is not known"
+        return said if marked else f"{said}; it cannot be written: what comes while nobody watches will not be noticed"
 
     def _note(self, spool: Spool, now_us: int) -> None:
         """Take note of what was told, and go through the folder when it is time."""
@@ -143,11 +176,23 @@ class FolderCamera:
                 spool.tell(self._watch.notes.get_nowait())
             except queue.Empty:
                 if self._watch.overflowed:
-                    self._watch.overflowed, spool.look_at_us = False, now_us
+                    self._watch.overflowed, spool.look_at_us, spool.deaf = False, now_us, True
                 break
         if spool.shall_look(now_us):
             with _told(self._source.path):
                 spool.look(now_us)
+            self._warn_of_long_look(self._clock.now_us() - now_us)
+
+    def _warn_of_long_look(self, took_us: int) -> None:
+        if took_us > _LONG_LOOK_US and not self._warned:
+            self._warned = True
+            log.warning(
+                "folder: %s: going through it took %.1f s, and will each %d ms: too many files lie there; use "
+                'afterwards = "move", or clear it away',
+                self._source.path,
+                took_us / 1e6,
+                self._source.rescan_ms,
+            )
 
     def _wait(self, spool: Spool, wait_us: int) -> None:
         try:
@@ -157,7 +202,8 @@ class FolderCamera:
 
     def _require_folder(self) -> None:
         with _told(self._source.path):
-            if _place(self._source.path) != self._place:
+            # A new folder may have the old one's inode.
+            if _place(self._source.path) != self._place or not self._watch.alive:
                 raise CameraError(f"folder: {self._source.path} is another one than before; will be opened again")
 
     # ---- what becomes of it ----------------------------------------------------------------------------------
@@ -166,11 +212,15 @@ class FolderCamera:
         """Return the part of a file, None when it is none, or is not finished."""
         path = self._source.path / entry.name
         identity = identity_of(path)
+        if identity is not None and not entry.told and self._tells and is_written(path):
+            # It is told when it is closed; until then it is no part, whatever was to become of it.
+            entry.fate = Fate.INSPECT
+            spool.settle(entry, identity, self._clock.now_us())
+            return None
         if entry.fate is Fate.REFUSE:
             return self._refused(spool, entry, path, identity if identity == entry.identity else None)
         if identity is None:
-            gone = "was gone before it could be read; nobody else may take files from this folder"
-            return self._unusable(entry, gone) if entry.told and entry.fate is Fate.INSPECT else None
+            return self._gone(spool, entry)
         if entry.fate is Fate.INSPECT and entry.overwritten_by(identity):
             return self._refused(spool, entry, path, None)
         if not entry.told and identity != entry.identity:
@@ -184,18 +234,28 @@ class FolderCamera:
             self._put_away()
         return None
 
+    def _gone(self, spool: Spool, entry: Entry) -> Unusable | None:
+        """Answer a part whose file somebody took. One that was not finished is none, nor is one of another name now."""
+        if entry.fate is not Fate.INSPECT:
+            return None
+        if not entry.told:
+            with _told(self._source.path):
+                if not entry.unheard or entry.identity is None or spool.lies_elsewhere(entry.identity):
+                    return None
+        return self._unusable(entry, "was gone before it could be read; nobody else may take files from this folder")
+
     def _read(self, spool: Spool, entry: Entry, path: Path, identity: Identity) -> Frame | Unusable | None:
-        image = decoded(path)
+        content = content_of(path)
+        image, doubt = content.picture, self._doubt(entry, path, content)
         now_us = self._clock.now_us()
         if identity_of(path) != identity:
             spool.settle(entry, identity, now_us)
             return None
-        if image is None and now_us < entry.give_up_us:
+        if doubt and now_us < entry.give_up_us:
             spool.put_back(entry, identity, entry.give_up_us)
             return None
-        if image is None:
-            fault = f"holds no whole picture {self._source.complete_ms} ms after it came; look at who writes it"
-            return self._refused(spool, entry, path, identity, fault)
+        if image is None or doubt:
+            return self._refused(spool, entry, path, identity, doubt)
         picture = converted(image, self._format) if self._convert else image
         misfit = fault_of_format(picture, self._format)
         spool.took(entry, identity)
@@ -204,6 +264,23 @@ class FolderCamera:
             return self._unusable(entry, misfit, Reason.GEOMETRY, picture)
         name = printable(entry.name)
         return Frame(picture, self._next, self._time_of(entry), name, self._tag(entry))
+
+    def _doubt(self, entry: Entry, path: Path, content: Content) -> str:
+        """Return why the file may not be finished, empty when it is."""
+        if content.picture is None:
+            return f"holds no whole picture {self._source.complete_ms} ms after it came; look at who writes it"
+        if entry.told and not content.doubtful:
+            return ""
+        written = is_written(path) if self._tells else None
+        if written:
+            return f"is still open for writing {self._source.complete_ms} ms after it came; look at who writes it"
+        if written is False or entry.told:
+            return ""
+        if not entry.unheard:
+            return "was never closed, as far as can be told; rename it into place"
+        if content.doubtful:
+            return "ends in zeros, which may be a dark border or what is not written yet; let it be written as PNG"
+        return ""
 
     def _refused(self, spool: Spool, entry: Entry, path: Path, identity: Identity | None, fault: str = "") -> Unusable:
         if identity is not None:
@@ -247,6 +324,8 @@ class FolderCamera:
         last = self._last
         if last is None or self._spool is None:
             return
+        if self._mark is not None and identity_of(last.path) == last.identity:
+            self._mark.move(point_of(last.path))
         if self._source.afterwards != "keep" and identity_of(last.path) == last.identity:
             with _told(last.path):
                 if self._source.afterwards == "delete" and last.inspected:

@@ -15,7 +15,7 @@ from edge.archive import is_archive
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, SourceEnded
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
-from edge.inspector.camera.files import PICTURES, decoded, printable, tag_from_name
+from edge.inspector.camera.files import PICTURES, content_of, printable, tag_from_name
 from edge.inspector.camera.synthetic import Pace
 from edge.records import Reason
 from edge.settings import ReplaySource
@@ -94,7 +94,7 @@ class ReplayCamera:
         path = self._files[self._next - 1]
         # Below the folder, since names repeat there.
         name = printable(path.relative_to(self._source.path).as_posix())
-        return name, self._as_asked(decoded(path))
+        return name, self._as_asked(content_of(path).picture)
 
     def _next_of_video(self, video: cv2.VideoCapture) -> tuple[str, NDArray[np.uint8] | None]:
         good, image = video.read()

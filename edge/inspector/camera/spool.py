@@ -2,7 +2,8 @@
 Which file of a watched folder is the next part: what was told, what was found, and what was taken already.
 
 A file that was told (closed, renamed in) is finished. One that was only found may still be written: it must not have
-changed for a while. One that holds no whole picture is waited for, and is a part without a picture in the end.
+changed for a while, and nobody may have it open. One that holds no whole picture is waited for, and is a part without a
+picture in the end.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import fnmatch
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from edge.inspector.camera.files import Identity, is_picture
+from edge.inspector.camera.mark import Point
 from edge.inspector.camera.watch import MOST_NOTES, Note
 from edge.settings import FolderSource
 
 # Of files that were found before they were told; so many the kernel may still have to tell of.
 _MOST_UNTOLD = 16_384
+_NOTHING: Mapping[str, Identity] = MappingProxyType({})
 
 
 class Fate(Enum):
@@ -50,6 +54,8 @@ class Entry:
     fate: Fate = Fate.INSPECT
     detail: str = ""
     tried: bool = False
+    unheard: bool = True
+    """The system may have failed to tell of it; False: it told of each other one, so this one is not finished."""
 
     def overwritten_by(self, identity: Identity | None) -> bool:
         """
@@ -77,11 +83,16 @@ class Spool:
         self._entries: dict[str, Entry] = {}
         self._lost: deque[Entry] = deque()
         self._taken: set[Identity] = set()
+        self._kept: dict[str, Identity] = {}
         self._untold: dict[str, Identity] = {}
         self._order = itertools.count()
         self._looked_us: int | None = None
         self.look_at_us = now_us
         """The folder shall be gone through then."""
+        self.tells = False
+        """Of what comes into this folder the system tells, if nothing overflows."""
+        self.deaf = True
+        """Since the last look some may not have been told."""
 
     @property
     def has_room(self) -> bool:
@@ -97,6 +108,7 @@ class Spool:
 
     def tell(self, note: Note) -> None:
         """A file is finished."""
+        self._kept.pop(note.name, None)
         if not self._is_ours(note.name) or self._comes_too_late(note):
             return
         if note.identity in self._taken:
@@ -117,24 +129,53 @@ class Spool:
         Raises:
             OSError: the folder cannot be read.
         """
-        listed = list(self._listed())
-        self._taken &= {identity for _, identity in listed}
+        unheard = self.deaf or not self.tells
+        listed = self._listed()
+        self._taken &= {*self._kept.values(), *(identity for _, identity in listed)}
         fresh = [(name, identity) for name, identity in listed if identity not in self._taken]
         fresh = [(name, identity) for name, identity in fresh if name not in self._entries]
         room = len(fresh) if self._looked_us is None else max(MOST_NOTES - len(self._entries), 0)
         for name, identity in fresh[:room]:
             entry = self._put(name, self._looked_us, now_us + self._settle_us, told=False, identity=identity)
-            entry.fate, entry.detail = fate, detail
+            entry.fate, entry.detail, entry.unheard = fate, detail, unheard
+        for entry in self._entries.values():
+            entry.unheard |= unheard
         if len(fresh) > room:
             self.look_at_us = now_us  # For those that found no room: when there is some.
         else:
-            self._looked_us, self.look_at_us = now_us, now_us + 1000 * self._source.rescan_ms
+            self.looked(now_us)
         return len(fresh)
 
-    def take_all(self) -> int:
-        """Count all that lies there as taken, and return how many that are."""
-        self._taken.update(identity for _, identity in self._listed())
-        return len(self._taken)
+    def take(self, last: Point | None = None) -> tuple[int, Point]:
+        """
+        Count as taken what lies there, or of it what came before *last*, and that one.
+
+        Returns:
+            how many that are, and which of them came last.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        found = dict(self._scanned())
+        if last is not None:
+            found = {name: s for name, s in found.items() if s.st_ctime_ns < last[0] or _point(s) == last}
+        self._kept = {name: _identity(stat) for name, stat in found.items()}
+        self._taken.update(self._kept.values())
+        return len(found), max(map(_point, found.values()), default=(0, 0))
+
+    def looked(self, now_us: int) -> None:
+        """All that lies there is taken note of."""
+        self._looked_us, self.look_at_us = now_us, now_us + 1000 * self._source.rescan_ms
+        self.deaf = False
+
+    def lies_elsewhere(self, identity: Identity) -> bool:
+        """
+        Tell whether a file that is gone lies there under another name.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return any(stat.st_ino == identity.inode for _, stat in self._scanned())
 
     def next(self, now_us: int) -> Entry | None:
         """Return and forget the first that may be looked at; see put_back()."""
@@ -189,15 +230,26 @@ class Spool:
         self._entries[name] = entry
         return entry
 
-    def _listed(self) -> Iterable[tuple[str, Identity]]:
-        """Return the pictures in the folder, in the order in which they came there."""
-        found = sorted(self._scanned(), key=lambda each: (each[1].st_ctime_ns, each[0]))
-        return [(name, Identity(stat.st_ino, stat.st_mtime_ns, stat.st_size)) for name, stat in found]
+    def _listed(self) -> list[tuple[str, Identity]]:
+        """Return the pictures in the folder that are not kept, in the order in which they came there."""
+        # Nothing was told of them since they were taken: none of them was written again.
+        trusted = self._kept if self.tells and not self.deaf else {}
+        kept: dict[str, Identity] = {}
+        found = sorted(self._scanned(trusted, kept), key=lambda each: (each[1].st_ctime_ns, each[0]))
+        listed = [(name, _identity(stat)) for name, stat in found]
+        self._kept = {**kept, **{name: identity for name, identity in listed if identity in self._taken}}
+        return listed
 
-    def _scanned(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _scanned(
+        self, trusted: Mapping[str, Identity] = _NOTHING, kept: dict[str, Identity] | None = None
+    ) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the pictures with what the drive says of them; it is not asked about the trusted, which become kept."""
         with os.scandir(self._source.path) as entries:
             for entry in entries:
-                if self._is_ours(entry.name) and entry.is_file():
+                old = trusted.get(entry.name)
+                if old is not None and kept is not None and old.inode == entry.inode() and old in self._taken:
+                    kept[entry.name] = old
+                elif self._is_ours(entry.name) and entry.is_file():
                     try:
                         yield entry.name, entry.stat()
                     except FileNotFoundError:
@@ -205,3 +257,11 @@ class Spool:
 
     def _is_ours(self, name: str) -> bool:
         return is_picture(name) and fnmatch.fnmatchcase(name, self._source.pattern)
+
+
+def _identity(stat: os.stat_result) -> Identity:
+    return Identity(stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def _point(stat: os.stat_result) -> Point:
+    return stat.st_ctime_ns, stat.st_ino

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import queue
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,11 @@ from edge.inspector.camera.files import Identity, identity_of, is_picture
 
 MOST_NOTES = 4096
 """Finished files that may wait to be looked at. Further ones are found when the folder is gone through."""
+
+# Where watchdog says that the kernel did not tell all; 6 does not say so.
+_WATCHDOG_LOG = logging.getLogger("watchdog.observers.inotify_c")
+# What its threads hang in, a drive that answers no more, ends with the process.
+_STOP_S = 2.0
 
 _LIMITS = {
     errno.ENOSPC: "all inotify watches of this user are taken; raise fs.inotify.max_user_watches",
@@ -68,12 +75,22 @@ class FolderWatch:
             why = _LIMITS.get(error.errno or 0, error.strerror or str(error))
             raise CameraError(f"folder: {folder} cannot be watched: {why}") from error
         self._observer = observer
+        _WATCHDOG_LOG.addFilter(self._overhear)
+
+    @property
+    def alive(self) -> bool:
+        """False: the folder that was watched is no more, also if there is another one in its place; or not started."""
+        emitters = set() if self._observer is None else self._observer.emitters
+        return bool(emitters) and all(each.should_keep_running() and each.is_alive() for each in emitters)
 
     def stop(self) -> None:
-        """End the threads; notes that wait stay."""
+        """End the threads, or leave them alone when they hang; notes that wait stay."""
+        _WATCHDOG_LOG.removeFilter(self._overhear)
         if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
+            # Also to tell them to stop waits for them.
+            end = threading.Thread(target=_end, args=(self._observer,), name="folder-watch-end", daemon=True)
+            end.start()
+            end.join(_STOP_S)
             self._observer = None
 
     def note(self, path: Path) -> None:
@@ -82,6 +99,15 @@ class FolderWatch:
             self.overflowed = True
         else:
             self.notes.put(Note(path.name, SYSTEM_CLOCK.now_us(), identity_of(path)))
+
+    def _overhear(self, record: logging.LogRecord) -> bool:
+        self.overflowed |= "overflow" in record.getMessage()
+        return True
+
+
+def _end(observer: BaseObserver) -> None:
+    observer.stop()
+    observer.join()
 
 
 class _FinishedFiles(InotifyEmitter):

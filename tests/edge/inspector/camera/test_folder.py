@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,11 @@ from watchdog.observers.api import BaseObserver
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError, ConfigurationError
 from edge.inspector.camera import Actual, Frame, Unusable, make_camera
+from edge.inspector.camera import folder as folder_module
 from edge.inspector.camera import spool as spool_module
 from edge.inspector.camera import watch as watch_module
 from edge.inspector.camera.folder import FolderCamera
+from edge.inspector.camera.mark import Mark
 from edge.inspector.camera.watch import FolderWatch
 from edge.records import Reason
 from edge.settings import CameraSettings, FolderSource
@@ -57,7 +61,9 @@ class Bench:
         return camera
 
     def names(self, below: str = ".") -> list[str]:
-        return sorted(path.name for path in (self.folder / below).iterdir() if path.is_file())
+        """Return those that people see."""
+        files = (path for path in (self.folder / below).iterdir() if path.is_file())
+        return sorted(path.name for path in files if not path.name.startswith("."))
 
 
 @pytest.fixture
@@ -380,6 +386,242 @@ def test_what_was_found_and_moved_before_it_was_told_is_one_part(bench: Bench, m
     assert camera.read() is None
     put(bench.folder, "a.png", png(2))
     assert value(frame(camera)) == 2
+
+
+def preallocated(folder: Path, name: str, data: bytes, have: float) -> int:
+    """Write a share of a file that has its full length already, as a copy over a network does; return it, open."""
+    file = os.open(folder / name, os.O_CREAT | os.O_RDWR)
+    os.ftruncate(file, len(data))
+    os.pwrite(file, data[: int(have * len(data))], 0)
+    return file
+
+
+def bmp(shape: tuple[int, ...] = (20, 32)) -> bytes:
+    return cv2.imencode(".bmp", np.full(shape, 9, np.uint8))[1].tobytes()
+
+
+@pytest.mark.parametrize("have", [0.6, 1.0])
+@pytest.mark.parametrize("ending", ["bmp", "jpg", "pgm", "png", "tif"])
+def test_a_file_that_is_open_is_not_taken_however_long_it_lies_there(bench: Bench, ending: str, have: float) -> None:
+    """Its writer stalls, after it gave it its length: found when the folder is gone through, and left alone."""
+    noise = np.random.default_rng(1).integers(90, 160, (40, 52), np.uint8)
+    data = cv2.imencode(f".{ending}", noise)[1].tobytes()
+    camera = bench.open(afterwards="move", **FAST)
+    file = preallocated(bench.folder, f"a.{ending}", data, have)
+    assert [camera.read() for _ in range(2)] == [None, None]
+    os.pwrite(file, data, 0)
+    os.close(file)
+    found = frame(camera)
+    assert np.array_equal(found.image, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    assert camera.read() is None
+
+
+def test_a_file_that_was_open_at_the_start_is_not_taken(bench: Bench) -> None:
+    """Nor moved away from under its writer, nor answered before it is finished."""
+    file = preallocated(bench.folder, "a.bmp", bmp(), 0.6)
+    for resume_from in (1, 2):
+        camera = bench.open(resume_from, afterwards="move", **FAST)
+        assert [camera.read() for _ in range(2)] == [None, None]
+        assert bench.names() == ["a.bmp"]
+        camera.close()
+    os.pwrite(file, bmp(), 0)
+    camera = bench.open(existing="inspect", afterwards="move", **FAST)
+    assert camera.read() is None
+    os.close(file)
+    assert value(frame(camera)) == 9
+
+
+def test_of_another_users_file_a_close_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel does not tell whether it is open: one that was never closed is UNKNOWN(camera), however whole."""
+    monkeypatch.setattr(folder_module, "is_written", lambda path: None)
+    camera = bench.open(**FAST)
+    file = preallocated(bench.folder, "a.png", png(1), 1.0)
+    assert "was never closed, as far as can be told" in unusable(camera).detail
+    os.close(file)
+    put(bench.folder, "b.png", png(2))
+    assert value(frame(camera)) == 2
+
+
+def test_after_an_overflow_another_users_file_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its close may be among what was not told: when it has not changed for a while."""
+    monkeypatch.setattr(folder_module, "is_written", lambda path: None)
+    monkeypatch.setattr(FolderWatch, "note", lambda *_: None)
+    camera = bench.open(**FAST)
+    put(bench.folder, "a.png", png(1))
+    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
+    assert value(frame(camera)) == 1
+
+
+@pytest.mark.parametrize("ending", ["bmp", "pgm"])
+def test_on_a_network_drive_a_dark_end_is_doubtful(bench: Bench, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be what is not written yet, of a format that cannot tell: UNKNOWN(camera); else it is taken."""
+    monkeypatch.setattr(folder_module, "is_local", lambda path: False)
+    monkeypatch.setattr(FolderWatch, "note", lambda *_: None)
+    camera = bench.open(**FAST)
+    dark = np.full((40, 52), 99, np.uint8)
+    dark[:10] = dark[-10:] = 0
+    put(bench.folder, f"a.{ending}", cv2.imencode(f".{ending}", dark)[1].tobytes())
+    assert "ends in zeros, which may be a dark border" in unusable(camera).detail
+    put(bench.folder, f"b.{ending}", cv2.imencode(f".{ending}", dark + 1)[1].tobytes())
+    assert frame(camera).source == f"b.{ending}"
+
+
+@pytest.mark.parametrize("ending", ["bmp", "pgm", "png", "tif"])
+def test_a_dark_end_is_no_doubt_where_the_close_was_told(bench: Bench, ending: str) -> None:
+    """A black border is common, and takes no time."""
+    camera = bench.open(complete_ms=60_000, rescan_ms=60_000)
+    dark = np.zeros((40, 52), np.uint8)
+    put(bench.folder, f"a.{ending}", cv2.imencode(f".{ending}", dark)[1].tobytes())
+    assert value(frame(camera)) == 0
+
+
+def test_a_file_of_zeros_that_was_closed_too_early_is_waited_for(bench: Bench) -> None:
+    """Made with its length, closed, and opened again to be filled: one part, when it is closed again."""
+    camera = bench.open(complete_ms=60_000, **{k: v for k, v in FAST.items() if k != "complete_ms"})
+    file = preallocated(bench.folder, "a.bmp", bmp(), 0.6)
+    os.close(os.open(bench.folder / "a.bmp", os.O_WRONLY))
+    assert camera.read() is None
+    os.pwrite(file, bmp(), 0)
+    os.close(file)
+    assert value(frame(camera)) == 9
+
+
+def test_what_is_linked_into_place_is_found(bench: Bench, tmp_path: Path) -> None:
+    """The system tells nothing of that; nobody has it open."""
+    camera = bench.open(**FAST)
+    (tmp_path / "a.png").write_bytes(png(7))
+    os.link(tmp_path / "a.png", bench.folder / "a.png")
+    assert value(frame(camera)) == 7
+
+
+def test_a_file_that_was_found_and_taken_away_is_answered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is told of files: it was a part, unless it lies there under another name."""
+    monkeypatch.setattr(folder_module, "is_local", lambda path: False)
+    monkeypatch.setattr(FolderWatch, "note", lambda *_: None)
+    camera = bench.open(**{**FAST, "settle_ms": 1000})
+    put(bench.folder, "a.png", png(1))
+    put(bench.folder, "b.png", png(2))
+    assert camera.read() is None
+    (bench.folder / "a.png").unlink()
+    (bench.folder / "b.png").rename(bench.folder / "c.png")
+    found = [part(camera) for _ in range(2)]
+    assert [(type(each), each.source) for each in found] == [(Unusable, "a.png"), (Frame, "c.png")]
+    assert camera.read() is None
+
+
+def test_a_watch_that_ended_is_told(bench: Bench) -> None:
+    """A folder that was made anew may have the old one's inode, by which it could not be told apart."""
+    camera = bench.open(**FAST)
+    shutil.rmtree(bench.folder)
+    until(lambda: not camera._watch.alive)
+    bench.folder.mkdir()
+    camera._place = folder_module._place(bench.folder)
+    with pytest.raises(CameraError, match="another one than before"):
+        camera.read()
+    camera.close()
+    camera.open(1)
+    put(bench.folder, "a.png", png(1))
+    assert value(frame(camera)) == 1
+
+
+def test_a_watch_that_hangs_holds_nothing_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread asks a drive that answers no more."""
+    monkeypatch.setattr(watch_module, "_STOP_S", 0.05)
+    hangs, go_on = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> None:
+        hangs.set()
+        go_on.wait()
+
+    camera = bench.open()
+    with monkeypatch.context() as held:
+        held.setattr(FolderWatch, "note", hang)
+        put(bench.folder, "a.png", png(1))
+        assert hangs.wait(10)
+        before_us = SYSTEM_CLOCK.now_us()
+        camera.close()
+        assert SYSTEM_CLOCK.now_us() - before_us < 5_000_000
+    go_on.set()
+
+
+def test_what_came_while_no_process_watched_is_answered_also_where_files_are_kept(bench: Bench) -> None:
+    """A new inspector of the same run: what was taken before is none, what came then is UNKNOWN(camera), once."""
+    put(bench.folder, "old.png", png(0))
+    camera = bench.open()
+    for n in (1, 2):
+        put(bench.folder, f"{n}.png", png(n))
+        assert value(frame(camera)) == n
+    camera.close()
+    put(bench.folder, "3.png", png(3))
+    for resume_from, names in ((3, ["3.png"]), (4, [])):
+        camera = bench.camera(**FAST)
+        said = camera.open(resume_from).description
+        assert f"{len(names)} pictures came while nobody watched, {4 - len(names)} that lie there" in said
+        assert [unusable(camera).source for _ in names] == names
+        assert [camera.read() for _ in range(2)] == [None, None]
+        camera.close()
+    camera = bench.open(5)
+    put(bench.folder, "4.png", png(4))
+    assert value(frame(camera)) == 4
+    assert bench.names() == ["1.png", "2.png", "3.png", "4.png", "old.png"]
+
+
+def test_a_new_run_begins_with_what_comes(bench: Bench) -> None:
+    """Also where an old mark lies there."""
+    bench.open().close()
+    put(bench.folder, "a.png", png(1))
+    camera = bench.open(1)
+    assert camera.read() is None
+    camera.close()
+    assert (
+        bench.camera()
+        .open(2)
+        .description.endswith("0 pictures came while nobody watched, 1 that lie there are left alone")
+    )
+
+
+def test_a_folder_that_cannot_be_marked_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nobody can say what came meanwhile."""
+    monkeypatch.setattr(Mark, "open", lambda *_: False)
+    assert bench.camera().open(1).description.endswith("what comes while nobody watches will not be noticed")
+    assert "which of them came while nobody watched is not known" in bench.camera().open(2).description
+
+
+def test_kept_files_are_not_asked_about_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken and not written since costs little; what is written anew is a part."""
+    for n in range(20):
+        put(bench.folder, f"{n}.png", png(n))
+    camera = bench.open(**FAST)
+    asked: list[str] = []
+    scanned = spool_module.Spool._scanned
+
+    def count(*args: Any) -> Iterator[tuple[str, os.stat_result]]:
+        for name, stat in scanned(*args):
+            asked.append(name)
+            yield name, stat
+
+    monkeypatch.setattr(spool_module.Spool, "_scanned", count)
+    assert camera.read() is None
+    assert asked == []
+    (bench.folder / "3.png").write_bytes(png(100))
+    assert value(frame(camera)) == 100
+    assert camera.read() is None
+    assert set(asked) == {"3.png"}
+    camera._watch.overflowed = True
+    assert camera.read() is None
+    assert len(set(asked)) == 20
+
+
+def test_a_folder_with_too_many_files_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once: going through it takes time that no part is taken in."""
+    monkeypatch.setattr(folder_module, "_LONG_LOOK_US", -1)
+    camera = bench.open(**FAST)
+    for _ in range(3):
+        camera.read()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "too many files lie there; use afterwards" in said
 
 
 def test_under_every_a_parts_time_is_when_it_is_read(bench: Bench) -> None:

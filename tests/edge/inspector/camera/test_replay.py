@@ -339,3 +339,21 @@ def test_a_video_has_no_names_to_find_tags_in(tmp_path: Path) -> None:
     (tmp_path / "video.avi").write_bytes(b"")
     with pytest.raises(CameraError, match="is a video, expected a folder for tag_pattern"):
         opened(tmp_path / "video.avi", tag_pattern=r"(\d)")
+
+
+@pytest.mark.parametrize("ending", ["bmp", "jpg", "pgm", "png", "tif", "webp"])
+def test_half_a_picture_is_none(tmp_path: Path, ending: str) -> None:
+    """A copy that was broken off: OpenCV would make up the rest of some formats."""
+    noise = np.random.default_rng(1).integers(90, 160, (60, 80), np.uint8)
+    data = cv2.imencode(f".{ending}", noise)[1].tobytes()
+    for number, share in enumerate((0.3, 0.9, 0.99)):
+        (tmp_path / f"{number}.{ending}").write_bytes(data[: int(share * len(data))])
+    found = rest(opened(tmp_path, convert=True))
+    assert [type(each) for each in found] == [Unusable] * 3
+
+
+def test_a_jpeg_that_was_filled_up_with_zeros_is_none(tmp_path: Path) -> None:
+    """Where a copy keeps the length from the beginning. Of BMP and PNM it cannot be told from a black border."""
+    data = cv2.imencode(".jpg", np.random.default_rng(1).integers(90, 160, (60, 80), np.uint8))[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
+    assert unusable(tmp_path).reason is Reason.CAMERA
