@@ -52,6 +52,7 @@ SECTIONS: dict[str, Section] = {
     "glass": Section(minutes=5),
     "service": Section(minutes=6),
     "rtsp": Section(minutes=5),
+    "folder": Section(minutes=1.5),
     "starts": Section(minutes=2, usual=False),
     "isolation": Section(minutes=13, usual=False),
     "soak": Section(minutes=31),
