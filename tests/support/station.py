@@ -302,7 +302,7 @@ class Bench:
             challenges=Challenges(self.station, folder, self.clock, reporter, scribe=scribe),
             wait=self.dues.append,
             wait_for_journal=self.let_pass,
-            starts=None if service is None else Starts(service, self.clock),
+            starts=None if service is None else Starts(service, self.clock, scribe),
             once=once,
         )
         self.loop.begin()
