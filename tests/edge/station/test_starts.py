@@ -104,8 +104,8 @@ def test_a_first_start_waits_for_nothing(tmp_path: Path) -> None:
 def test_a_stop_ends_the_pause_at_once(tmp_path: Path) -> None:
     """SIGTERM during the pause: it returns, and signals are delivered as before."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    late = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
-    # A thread takes the mask of who starts it: the signal must find nobody else.
+    # To this thread: of a whole process's threads, one that pytest has would take it, and end all of them.
+    late = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     late.start()
     try:
