@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -124,7 +123,7 @@ def test_a_start_that_was_told_to_end_has_not_failed(tmp_path: Path, monkeypatch
 
     def started(*_: object) -> int:
         began.append(Starts(tmp_path, FakeClock()).failed)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         return 2
 
     before = signal.getsignal(signal.SIGTERM)
