@@ -14,6 +14,7 @@ from edge.presenting import Presenter, wait_for_part
 from edge.records import Mode
 from edge.requests import LEASE_S, AnyRequest, Expect, Trigger
 from edge.settings import Station
+from tests.support.signals import deliver
 
 STATION = Station.model_validate(
     {
@@ -79,7 +80,7 @@ def test_a_part_is_shown_to_the_cameras_that_see_it_together(tmp_path: Path) -> 
 def test_what_was_announced_is_taken_back_when_somebody_interrupts(tmp_path: Path, number: signal.Signals) -> None:
     """From the keyboard, by a service manager, or by a terminal that is closed; handlers are as they were then."""
     before = signal.getsignal(number)
-    asked = Asked(lambda: signal.raise_signal(number))
+    asked = Asked(lambda: deliver(number))
     with presenter(tmp_path, asked) as shows, pytest.raises(KeyboardInterrupt):
         shows._taken("bad-1@1", Mode.CHALLENGE, BACK)
     expected = [request for request in asked.requests if isinstance(request, Expect)]

@@ -12,6 +12,7 @@ from edge.station import daemon
 from edge.station.kept import KeptFile
 from edge.station.scribe import Scribe
 from edge.station.starts import FILE, HEALTHY_S, Starts, told_to_stop, wait_for_turn
+from tests.support.signals import deliver
 from tests.support.station import Bench, FakeClock, RecordingNotifier
 
 
@@ -123,7 +124,7 @@ def test_a_start_that_was_told_to_end_has_not_failed(tmp_path: Path, monkeypatch
 
     def started(*_: object) -> int:
         began.append(Starts(tmp_path, FakeClock()).failed)
-        signal.raise_signal(signal.SIGTERM)
+        deliver(signal.SIGTERM)
         return 2
 
     before = signal.getsignal(signal.SIGTERM)
