@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import zmq
@@ -64,6 +65,8 @@ class Inspector:
         self._station = Station.model_validate_json(spawn.station)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._stopping = False
+        self._said_s = 0.0
+        """When this thread gave its last sign of life (monotonic)."""
         self._loading: int | None = None
         """Number of the change whose bundle is being loaded."""
         self._selftest: SelfTestRun | None = None
@@ -156,7 +159,7 @@ class Inspector:
     # ---- work ------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Carry out the next order; without one, go on with a self-test, or prove the engines."""
+        """Carry out the next order; without one, go on with a self-test. Prove the engines when they are silent."""
         if self._selftest is not None and self._selftest.overdue:
             self._go_on_with_selftest(self._selftest)
         order = self._orders.next(_PROBE_S if self._selftest is None else 0)
@@ -164,7 +167,8 @@ class Inspector:
             self._carry_out(order)
         elif self._selftest is not None:
             self._go_on_with_selftest(self._selftest)
-        else:
+        # Also when orders come that ask no engine: of a paused line's frames, say, which are freed as they come.
+        if time.monotonic() - self._said_s >= _PROBE_S and not self._stopping:
             self._examiner.probe()
 
     def _carry_out(self, order: Order) -> None:
@@ -288,6 +292,7 @@ class Inspector:
         self._say(result)
 
     def _say(self, message: ToStation) -> None:
+        self._said_s = time.monotonic()
         send(self._to_station, message)
 
     # ---- end -------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from edge.inspector.link import (
     BundleTaken,
     CameraState,
     Captured,
+    Discard,
     Failed,
     Fire,
     FrameOf,
@@ -105,6 +106,17 @@ class Line:
             message = receive_from_inspector(self._inbox)
             if isinstance(message, kind):
                 return message
+
+    def keep_busy_until_it_hears(self, kind: type[M], orders: int) -> M | None:
+        """Send so many orders that ask no engine, at most, every few milliseconds; None when nothing is said to them."""
+        nothing = Discard(frame=FrameOf(camera="cam1", open_no=9, frame_no=9))
+        for _ in range(orders):
+            self.order(nothing)
+            if self._inbox.poll(5):
+                message = receive_from_inspector(self._inbox)
+                if isinstance(message, kind):
+                    return message
+        return None
 
     def get_ready(self) -> Ready:
         ready = self.hear(Ready)
@@ -226,6 +238,14 @@ def test_while_no_part_comes_it_proves_itself(line: Callable[..., Line]) -> None
     one.get_ready()
     for _ in range(2):
         assert one.hear(Progress).stage == "probe"
+
+
+def test_it_proves_itself_beside_orders_that_ask_no_engine(line: Callable[..., Line]) -> None:
+    """A paused line's frames are freed as they come: the station must not take that for a hung inspector."""
+    one = line()
+    one.get_ready()
+    for _ in range(3):
+        assert one.keep_busy_until_it_hears(Progress, orders=2000) is not None
 
 
 def test_a_start_that_fails_says_why_in_one_message(line: Callable[..., Line], tmp_path: Path) -> None:
