@@ -108,7 +108,7 @@ class Line:
                 return message
 
     def keep_busy_until_it_hears(self, kind: type[M], orders: int) -> M | None:
-        """Send so many orders that ask no engine, at most, every few milliseconds; None when nothing is said to them."""
+        """Send at most so many orders that ask no engine, without a pause; None when nothing is said meanwhile."""
         nothing = Discard(frame=FrameOf(camera="cam1", open_no=9, frame_no=9))
         for _ in range(orders):
             self.order(nothing)
