@@ -53,6 +53,13 @@ def test_example_is_valid() -> None:
     assert [camera.name for camera in station.cameras] == ["top"]
 
 
+def test_example_invents_no_scale_and_no_rule() -> None:
+    """What only the place and the bundle can tell stands there as a comment: nobody has measured it yet."""
+    written = read_toml(EXAMPLE)
+    assert "recipe" not in written
+    assert "mm_per_px" not in written["cameras"][0]
+
+
 def test_every_key_shown_is_valid(uncommented: dict[str, Any]) -> None:
     """With every # taken away it still is a valid station, with a camera of each kind."""
     station = Station.model_validate(uncommented)
