@@ -22,7 +22,8 @@ from edge.cameras.session import Look, Session
 from edge.cameras.subject import Looking, Subject, features_of, subject_of
 from edge.errors import CameraError, EdgeError
 from edge.inspector.drift import Measures
-from edge.settings import GenicamSource, OpenCVSource
+from edge.settings import GenicamSource, OpenCVSource, Station
+from engines.contract import PixelFormat
 
 _WRONG = "bold red"
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -60,6 +61,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     rate_hz: float | None
     intervals_ms: Intervals | None
     size: str
+    takes: PixelFormat | None
+    """What the station takes; None = its bundle cannot be read, or there is no station, so that any format is right."""
     brightness: Spread | None
     sharpness: Spread | None
     saturated: Spread | None
@@ -128,6 +131,7 @@ def _summary(subject: Subject, session: Session, looks: Sequence[Look]) -> Shown
         rate_hz=len(between_ms) / span_s if paced and span_s > 0 else None,
         intervals_ms=Intervals(p50=p50, p99=p99, longest=longest) if paced else None,
         size=_sizes(looks),
+        takes=subject.format if subject.station is not None else None,
         brightness=_spread(looks, lambda measures, _: measures.brightness),
         sharpness=_spread(looks, lambda measures, _: measures.sharpness),
         saturated=_spread(looks, lambda _, look: look.saturated),
@@ -191,6 +195,7 @@ def _print(subject: Subject, shown: Shown) -> None:
         ("opened", Text(f"in {shown.opened_s:.2f} s: {shown.description}")),
         ("pictures", Text(_rate(shown))),
         ("size", Text(shown.size)),
+        *_takes(subject.station, shown),
         ("brightness", _measure(shown.brightness, ".1f", limits.brightness_low, limits.brightness_high)),
         ("sharpness", _measure(shown.sharpness, ".1f", limits.sharpness_low, None)),
         ("saturated", _measure(shown.saturated, ".2%", None, None)),
@@ -234,6 +239,16 @@ def _rate(shown: Shown) -> str:
         f"{shown.pictures} in {shown.seconds:.1f} s, {shown.rate_hz:.4g} Hz; "
         f"between two p50 {times.p50:.1f}, p99 {times.p99:.1f}, longest {times.longest:.1f} ms"
     )
+
+
+def _takes(station: Station | None, shown: Shown) -> list[tuple[str, Text]]:
+    """Return what the station takes; a camera of another format passes for a good one as long as nobody knows."""
+    if station is None:
+        return []
+    if shown.takes is not None:
+        return [("station", Text(f"takes {shown.takes}"))]
+    doubt = f"no bundle can be read at {station.bundle.path}: whether it takes what this camera gives is not known"
+    return [("station", Text(f"{doubt}; if it takes the other one of mono8 and bgr8, set convert_to", _WRONG))]
 
 
 def _measure(spread: Spread | None, form: str, low: float | None, high: float | None) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 
 from rich.console import Console
@@ -29,6 +29,7 @@ from edge.settings import (
     CalibrationFile,
     CameraSettings,
     ChallengeSettings,
+    OpenCVSource,
     ReplaySource,
     Station,
     state_dir_of,
@@ -36,7 +37,7 @@ from edge.settings import (
 from edge.station.lastgood import read_known
 from edge.tiles import Grid
 from edge.trust import read_bundle_of
-from engines.contract import Manifest
+from engines.contract import Manifest, PixelFormat
 
 
 def check(station: Station, console: Console) -> None:
@@ -72,6 +73,8 @@ def check(station: Station, console: Console) -> None:
         console.print(f"{name:8} {endpoint}")
     for camera in station.cameras:
         console.print(_camera_line(camera, manifest))
+        for doubt in _doubts_of_format(camera, manifest.format):
+            console.print(f"caution  {camera.name}: {doubt}", soft_wrap=True)
     if calibration is not None:
         console.print(*_calibration_lines(station, calibration), sep="\n")
     if station.challenge is not None:
@@ -152,6 +155,15 @@ def _camera_line(camera: CameraSettings, manifest: Manifest) -> str:
     size = f"{camera.width}x{camera.height} {manifest.format}"
     zones = f", {len(camera.ignore)} ignore zones: {share_ignored(camera):.1%} of it" if camera.ignore else ""
     return f"camera   {camera.name}: {camera.source.kind}, canvas {size}{zones}, {grid.count} tiles, {scale}"
+
+
+def _doubts_of_format(camera: CameraSettings, format_: PixelFormat) -> Iterator[str]:
+    """Yield what a camera that is not opened here may have against the bundle: else its first part would tell."""
+    if camera.convert_to is None and format_ == "mono8" and isinstance(camera.source, OpenCVSource):
+        yield (
+            "the bundle takes mono8; an opencv camera most often gives bgr8, and each part is UNKNOWN(geometry) then: "
+            'set convert_to = "mono8"'
+        )
 
 
 def _calibration_lines(station: Station, calibration: CalibrationFile) -> list[str]:

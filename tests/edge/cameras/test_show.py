@@ -47,7 +47,7 @@ def test_a_camera_of_a_station_is_shown(tmp_path: Path, capsys: pytest.CaptureFi
     assert 300 < told["rate_hz"] < 700
     assert told["intervals_ms"]["longest"] >= told["intervals_ms"]["p50"] > 1
     assert (told["numbered"], told["triggerable"], told["counts"]) == (True, True, False)
-    assert told["unknown"] == {}
+    assert (told["unknown"], told["takes"]) == ({}, None)
     assert told["brightness"]["low"] <= told["brightness"]["mean"] <= told["brightness"]["high"]
 
 
@@ -61,6 +61,7 @@ def test_people_get_it_in_words(
     for part in (
         f"camera top ({config})",
         "size 128x64 px, grey (mono8)",
+        "station takes mono8",
         "expected above 1e+06",
         "numbered yes: a gap in its numbers",
         "UNKNOWN 20 of 20: UNKNOWN(drift): sharpness",
@@ -124,6 +125,21 @@ def test_without_a_bundle_either_format_is_right(tmp_path: Path, capsys: pytest.
         camera = {"name": "top", "height": 48, "width": size, "source": {"kind": "replay", "path": folder}}
         config = write_station(tmp_path / "line1.toml", camera, bundle={"path": tmp_path / "none"})
         assert sum(shown(capsys, "--config", str(config))["unknown"].values()) == faults
+
+
+def test_what_nobody_can_know_without_a_bundle_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera of the wrong format looks right then, and is UNKNOWN part by part in the station."""
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = write_pictures(tmp_path / "p", np.zeros((48, 64, 3), np.uint8))
+    camera = {"name": "top", "height": 48, "width": 64, "source": {"kind": "replay", "path": folder}}
+    config = write_station(tmp_path / "line1.toml", camera, bundle={"path": tmp_path / "none"})
+    said = printed(capsys, "--config", str(config))
+    assert f"station no bundle can be read at {tmp_path / 'none'}" in said
+    assert "set convert_to" in said
+    config = write_station(tmp_path / "line1.toml", {**camera, "convert_to": "mono8"})
+    assert "station takes mono8" in printed(capsys, "--config", str(config))
 
 
 def test_files_in_a_watched_folder_stay_where_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

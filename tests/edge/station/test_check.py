@@ -57,6 +57,13 @@ def test_what_the_start_refuses_is_refused(
     assert "\n" not in str(refused.value)
 
 
+def test_a_format_that_only_the_camera_can_tell_is_a_caution(tiny_bundle: Path) -> None:
+    """OpenCV gives colours of most cameras; with convert_to there is nothing to say."""
+    camera = {"kind": "opencv", "device": "/dev/v4l/by-path/none"}
+    assert "cam1: the bundle takes mono8; an opencv camera most often gives bgr8" in checked(tiny_bundle, camera)
+    assert "most often" not in checked(tiny_bundle, camera, {"convert_to": "mono8"})
+
+
 def test_a_grey_strip_for_a_colour_bundle_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
     """As the inspector would refuse it."""
     bundle = shutil.copytree(tiny_bundle, tmp_path / "colour")
