@@ -86,6 +86,12 @@ def run(program: str, command: type[T], args: Sequence[str] | None, body: Callab
         return INTERRUPTED
 
 
+def refuse(program: str, message: str) -> int:
+    """Say in one line why nothing is done, and return the exit code of a bad flag or value."""
+    _say(program, message)
+    return USAGE
+
+
 def _parsed(program: str, command: type[T], args: Sequence[str]) -> T:
     settings: type[Any] = command
     if not issubclass(command, BaseSettings):
