@@ -145,7 +145,8 @@ def _signer(folder: Path, text: bytes, signature: bytes | None, trust: Trust) ->
             "bundle.allow_unsigned = true to inspect with it"
         )
     raise BundleError(
-        f"{folder}: the bundle is signed, but no key is trusted here; name its signer's in bundle.trusted_keys"
+        f"{folder}: the bundle is signed, but no key is trusted here; name its signer's in bundle.trusted_keys (of the "
+        f"bundle that ships: {Path(__file__).with_name('demo.pub')})"
     )
 
 

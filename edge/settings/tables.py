@@ -45,7 +45,8 @@ class BundleSettings(Strict):
     trusted_keys: tuple[Path, ...] = Field(
         (),
         description="public keys (NAME.pub of edge-engine keygen): one of them must have signed the bundle; a name "
-        "without a folder is looked for among the service's credentials first",
+        "without a folder is looked for among the service's credentials first; that of the bundle that ships is "
+        "edge/demo.pub of the package",
     )
     allow_unsigned: bool = Field(
         False,
