@@ -163,8 +163,8 @@ class GenicamCamera:
         """Have one hand at a time: on a camera that hangs for ever each open would leave one behind."""
         if self._hand is not None and not self._hand.ended(_CLOSE_S):
             raise CameraError(
-                "what closes it has not come back yet, as it waits for an answer; tried again, and if this stays so "
-                "restart the station"
+                "what closes it has not come back yet, as it waits for the camera's answer; tried again: it comes back "
+                "with the camera; if it does not, restart the station"
             )
         self._hand = None
 
