@@ -15,7 +15,11 @@ _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 _OTHERS = stat.S_IROTH | stat.S_IXOTH
 # What stands in ExecStart unchanged, without systemd's quoting and specifiers.
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
-_MOVE = "install it where services may look: python3 -m venv /opt/edge-inspect && /opt/edge-inspect/bin/pip install ..."
+# With its path: the first python3 on root's PATH may be one in a home directory.
+_MOVE = (
+    "install it where services may look: /usr/bin/python3 -m venv /opt/edge-inspect && "
+    "/opt/edge-inspect/bin/pip install ..."
+)
 
 
 def start_command(executable: Path | None = None) -> Path:

@@ -14,7 +14,7 @@ from edge.service.program import own_paths, refuse_unreachable, start_command
 @pytest.mark.parametrize("hidden", ["/home", "/root", "/run/user", "/tmp", "/var/tmp"])
 def test_what_the_unit_hides_is_refused(hidden: str) -> None:
     """The trap of an environment in somebody's home directory."""
-    with pytest.raises(ConfigurationError, match=r"the service does not see.*/opt/edge-inspect"):
+    with pytest.raises(ConfigurationError, match=r"the service does not see.*: /usr/bin/python3 -m venv /opt"):
         refuse_unreachable([Path(hidden) / "venv" / "bin" / "python"])
 
 
