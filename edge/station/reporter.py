@@ -20,6 +20,7 @@ from edge.records import (
     StationState,
     Status,
 )
+from edge.station.complaints import Bundled
 from edge.station.parts import Parts
 from edge.station.publisher import Publisher
 from edge.station.systemd import Notifier, extension
@@ -31,6 +32,8 @@ HEARTBEAT_US = 1_000_000
 _GREETING_US = 20_000
 # How often the service manager is told that a start goes on, where it expects no sign of life besides.
 _FEED_US = 5_000_000
+# They come with each of many parts: the log gets a line a minute, subscribers every one.
+_OFTEN = frozenset({AuditEvent.LATE_RESULT, AuditEvent.LATE_VIEW, AuditEvent.BOUNCED, AuditEvent.UNSEEN})
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Reporter:
         self._clock = clock
         self._watched = watchdog_s is not None
         self._feed_us = _FEED_US if watchdog_s is None else round(watchdog_s * 1e6)
+        self._bundled = Bundled(clock)
         self._starting = True
         self._status_us = 0
         self._fed_us = 0
@@ -142,7 +146,10 @@ class Reporter:
 
     def audit(self, event: AuditEvent, part: int | None, detail: str, outcome: Outcome | None) -> None:
         """Publish and log what must be seen but is no verdict."""
-        log.warning("%s: %s", event.value, detail)
+        if event in _OFTEN:
+            self._bundled.warn(event, f"{event.value}: {detail}")
+        else:
+            log.warning("%s: %s", event.value, detail)
         self._publisher.audit(
             Audit(
                 version=VERSION,

@@ -149,6 +149,23 @@ def test_the_deadline_answers_late_and_the_result_goes_to_audit() -> None:
     assert [(a.event, a.part, a.outcome) for a in bench.publisher.audits] == [("late_result", 1, Outcome.PASS)]
 
 
+def test_late_results_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is published; the log has the first, and a minute later how many there were."""
+    bench = Bench()
+    bench.get_ready()
+    for number in range(1, 7):
+        bench.hear(bench.captured(number))
+        bench.after(100)
+        bench.hear(bench.result(number))
+        if number == 5:
+            bench.clock.us += 60_000_000
+    assert audits(bench).count("late_result") == 6
+    assert [line for line in caplog.messages if line.startswith("late_result")] == [
+        "late_result: cam1: result after the verdict",
+        "late_result: cam1: result after the verdict (4 more since the last line of these)",
+    ]
+
+
 def test_a_result_that_is_read_after_the_deadline_is_late() -> None:
     """A PASS that waited in the socket past the deadline is not published as a PASS."""
     bench = Bench()
