@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge.errors import ConfigurationError
+from edge.faults import first_of, words_of
 from edge.settings import (
     ArchiveSource,
     CalibratedCamera,
@@ -62,10 +63,7 @@ def read_calibration(path: Path) -> CalibrationFile:
     try:
         return CalibrationFile.model_validate(tree)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        raise ConfigurationError(f"{path}: key '{key}' = {str(fault['input'])[:80]}: {expected}") from error
+        raise ConfigurationError(f"{path}: {words_of(first_of(error.errors(include_url=False)))}") from error
 
 
 def calibrated(station: Station, file: CalibrationFile | None) -> Station:

@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from edge.errors import EdgeError
+from edge.faults import expected_of, value_of
 from edge.logline import prefix_of
 
 T = TypeVar("T", bound=BaseModel)
@@ -112,10 +113,7 @@ def _parsed(program: str, command: type[T], args: Sequence[str]) -> T:
 def _described(command: type[BaseModel], problem: Mapping[str, Any]) -> str:
     """Return ``--flag = value: expected ...`` for one of pydantic's problems."""
     where = _flag(command.model_fields, problem["loc"])
-    expected = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-    if problem["type"] == "missing":
-        return f"{where}: expected a value, none is given"
-    return f"{where} = {problem['input']}: {expected}" if where else str(expected)
+    return f"{where}{value_of(problem, typed=True)}: {expected_of(problem)}" if where else expected_of(problem)
 
 
 def _flag(fields: Mapping[str, FieldInfo], location: Sequence[str | int]) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from pydantic import Field, ValidationError
 
 from edge.errors import ConfigurationError
+from edge.faults import first_of, words_of
 from edge.rules import ClassLimits, Recipe
 from edge.settings import CameraSettings, ClassRecipe, Name, Station, Strict, SyntheticSource, read_toml
 from engines.contract import DefectClass, Limit, Manifest, PixelFormat
@@ -69,9 +70,7 @@ def read_recipe(station: Station, name: str) -> RecipeFile:
     try:
         recipe = RecipeFile.model_validate(read_toml(path, "a recipe of that folder"))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigurationError(f"{path}: key '{key}' = {_shown(fault['input'])}: {fault['msg']}") from error
+        raise ConfigurationError(f"{path}: {words_of(first_of(error.errors(include_url=False)))}") from error
     if recipe.name != name:
         raise ConfigurationError(f"{path}: key 'name' = '{recipe.name}': expected '{name}', as the file is called")
     return recipe
@@ -187,11 +186,3 @@ def _refuse_other_scale(manifest: Manifest, camera: CameraSettings) -> None:
             f"camera '{camera.name}': mm_per_px = {camera.mm_per_px}: the bundle was trained for {low:.4g} to "
             f"{high:.4g}; use a bundle of this scale, frames are never resampled"
         )
-
-
-def _shown(value: object) -> str:
-    """Return a value of a file for people; a number of thousands of digits has no decimal form in Python."""
-    try:
-        return repr(value)[:80]
-    except ValueError:
-        return "a number far too large"

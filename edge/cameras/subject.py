@@ -15,6 +15,7 @@ from edge.bundle import read_bundle
 from edge.calibration import calibrated, read_calibration_of
 from edge.control import Requester, new_id
 from edge.errors import BundleError, CameraError, ConfigurationError, EdgeError, WireError
+from edge.faults import first_of, without_secrets, words_of
 from edge.records import VERSION, Status
 from edge.requests import AskStatus, StatusAnswer
 from edge.settings import CameraSettings, FolderSource, Station, read_station
@@ -194,8 +195,8 @@ def _subject(
     try:
         settings = CameraSettings.model_validate({"name": "device", "source": source, **canvas})
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise ConfigurationError(f"--device {device}: {fault['loc'][-1]} = {fault['input']}: {fault['msg']}") from error
+        fault = words_of(first_of(error.errors(include_url=False)))
+        raise ConfigurationError(f"--device {without_secrets(device)}: {fault}") from error
     return Subject(settings, "--device", None, format_)
 
 

@@ -123,5 +123,8 @@ class CameraSettings(Strict):
     @model_validator(mode="after")
     def _room_for_the_strip(self) -> CameraSettings:
         if isinstance(self.source, SyntheticSource) and min(self.height, self.width) < 64:
-            raise ValueError("expected height and width of 64 px or more: the synthetic strip is no smaller")
+            raise ValueError(
+                f"expected height and width of 64 px or more, found {self.height} and {self.width}: the synthetic "
+                "strip is no smaller"
+            )
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, CliPositionalArg, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.errors import ConfigurationError
+from edge.faults import first_of, key_of, value_of, words_of
 from edge.settings.station import Station
 from edge.settings.toml import read_toml
 
@@ -31,10 +32,12 @@ class TomlFile(PydanticBaseSettingsSource):
         try:
             Station.model_validate(tree)
         except ValidationError as error:
-            # What is missing here may come from a flag or the environment: that is told later.
-            faults = [fault for fault in error.errors(include_url=False) if fault["type"] != "missing"]
+            # What is missing here may come from a flag or the environment.
+            given = self.current_state
+            every = error.errors(include_url=False)
+            faults = [fault for fault in every if fault["type"] != "missing" or fault["loc"][0] not in given]
             if faults:
-                raise ConfigurationError(_described(path, faults[0])) from error
+                raise ConfigurationError(_described(path, first_of(faults))) from error
         return tree
 
 
@@ -75,7 +78,7 @@ def read_station(path: Path) -> Station:
     try:
         return Station.model_validate(read_toml(path))
     except ValidationError as error:
-        raise ConfigurationError(_described(path, error.errors(include_url=False)[0])) from error
+        raise ConfigurationError(_described(path, first_of(error.errors(include_url=False)))) from error
 
 
 def _refuse_unknown_environment() -> None:
@@ -89,16 +92,19 @@ def _refuse_unknown_environment() -> None:
 
 
 def _described(path: Path, fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{path}: key '{key}' = {fault['input']!r} is unknown; {_suggested(str(fault['loc'][-1]))}"
-    expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{path}: key '{key}' = {fault['input']!r}: {expected}"
+        what = "table" if isinstance(fault["input"], (dict, list)) else "key"
+        return f"{path}: {what} '{key_of(fault)}'{value_of(fault)} is unknown; {_suggested(fault['loc'])}"
+    return f"{path}: {words_of(fault)}"
 
 
-def _suggested(name: str) -> str:
-    near = difflib.get_close_matches(name, sorted(_names(Station)), n=1)
-    return f"did you mean {near[0]}?" if near else "expected a key of docs/settings.md"
+def _suggested(location: Sequence[str | int]) -> str:
+    name, names = str(location[-1]), _names(Station)
+    # At the top there are few, and a name of another table is none of them.
+    near = difflib.get_close_matches(name, sorted(Station.model_fields if len(location) == 1 else names - {name}), n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return "it belongs into another table: docs/settings.md" if name in names else "expected a key of docs/settings.md"
 
 
 def _names(model: type[BaseModel]) -> set[str]:

@@ -35,7 +35,7 @@ def test_a_station_without_masters_has_nothing_to_show(tmp_path: Path, capsys: p
         ([MASTERS[1], {"name": "bad-2", "expect": "REJECT"}], 'a part with expect = "PASS" too'),
         ([*MASTERS, MASTERS[0]], "names of masters repeat: good-1, bad-1, good-1"),
         ([{**MASTERS[0], "defect": "pits"}, MASTERS[1]], 'expected expect = "REJECT" of a part with defect'),
-        ([{**MASTERS[0], "name": "good@1"}, MASTERS[1]], "pattern"),
+        ([{**MASTERS[0], "name": "good@1"}, MASTERS[1]], "expected a name of letters"),
     ],
 )
 def test_masters_that_prove_nothing_are_refused(
