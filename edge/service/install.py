@@ -20,6 +20,8 @@ from edge.service.program import refuse_unreachable, start_command
 from edge.settings import StationName
 
 _KEY_BYTES = 32
+# What stations leave: state, what may be emptied, and whatever somebody lets them log into files.
+_FOLDERS = (Path("var/lib/edge-inspect"), Path("var/cache/edge-inspect"), Path("var/log/edge-inspect"))
 
 
 class Install(BaseModel):
@@ -61,6 +63,7 @@ def install(command: Install, refuse_unreachable: Callable[[], None] = refuse_un
     if sys.platform != "linux":
         raise ConfigurationError(f"edge-inspectd install is for systemd on Linux, this is {sys.platform}")
     _refuse_others_than_root(command)
+    _refuse_mistyped(command.root)
     layout = Layout(command.root, dry=command.dry_run)
     if command.uninstall:
         return _take_away(command, layout)
@@ -113,10 +116,16 @@ def _take_away(command: Install, layout: Layout) -> int:
     for line in layout.remove():
         _say(line)
     failed = _ask_systemd(command, systemctl.RELOAD)
-    root = command.root
-    _say(f"kept       {root / CONFIGURATIONS}, {root / 'var/lib/edge-inspect'}, {root / 'var/log/edge-inspect'}")
-    _say("kept       the user edge-inspect, which owns these; userdel edge-inspect when nobody needs them")
+    _say_what_stays(command.root)
     return 1 if failed else 0
+
+
+def _say_what_stays(root: Path) -> None:
+    if stay := [str(root / path) for path in (CONFIGURATIONS, *_FOLDERS) if (root / path).exists()]:
+        _say(f"kept       {', '.join(stay)}")
+    if (root / KEY).exists():
+        _say(f"kept       {root / KEY}: engines were proven with it; remove it when nobody needs them")
+    _say("kept       the user edge-inspect, which owns these; userdel edge-inspect when nobody needs them")
 
 
 def _ask_systemd(command: Install, commands: tuple[tuple[str, ...], ...]) -> bool:
@@ -151,6 +160,11 @@ def _say_what_is_next(command: Install, program: Path) -> None:
 def _refuse_others_than_root(command: Install) -> None:
     if os.geteuid() != 0 and command.root == Path("/") and not command.dry_run:
         raise ConfigurationError("edge-inspectd install: expected to be run as root; say sudo, or --dry-run to look")
+
+
+def _refuse_mistyped(root: Path) -> None:
+    if not root.is_dir():
+        raise ConfigurationError(f"--root {root}: no such folder; expected the root of a file system, mount it first")
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ from edge.service.files import CONFIGURATIONS, ServiceFile
 
 RECORD = CONFIGURATIONS / ".laid-out.json"
 _NEW = ".new"
+_WOULD = {"made": "would make", "updated": "would update", "removed": "would remove"}
 
 
 class Layout:
@@ -50,7 +51,7 @@ class Layout:
         if full.exists():
             return f"kept       {full}: {kept}"
         self._write(full, data, mode)
-        return f"made       {full}"
+        return f"{self._done('made')} {full}"
 
     def holds(self, path: Path, data: bytes) -> bool:
         """Tell whether a file is there that has just this in it."""
@@ -78,7 +79,7 @@ class Layout:
             return f"same       {full}"
         if there is None or self._is_ours(file.path, there):
             self._write_ours(file.path, data)
-            return f"{'made   ' if there is None else 'updated'}    {full}"
+            return f"{self._done('made' if there is None else 'updated')} {full}"
         return f"kept       {full}: it was edited here; {self._lay_beside(file.path, data)}"
 
     def _lay_beside(self, path: Path, data: bytes) -> str:
@@ -89,7 +90,7 @@ class Layout:
             return f"{beside.name} beside it was edited too: move it away to see the new one"
         if there != data:
             self._write_ours(beside, data)
-        return f"the new one is {beside.name} beside it, compare them"
+        return f"the new one {'would be' if self._dry else 'is'} {beside.name} beside it, compare them"
 
     def _is_ours(self, path: Path, there: bytes) -> bool:
         return self._laid.get(str(path)) == _digest(there)
@@ -113,7 +114,10 @@ class Layout:
                         full.parent.rmdir()
             except OSError as error:
                 raise ConfigurationError(f"{full}: cannot be removed ({error.strerror}); look at its folder") from error
-        return f"removed    {full}"
+        return f"{self._done('removed')} {full}"
+
+    def _done(self, done: str) -> str:
+        return f"{_WOULD[done] if self._dry else done:10}"
 
     # ---- the record ------------------------------------------------------------------------------------------
 

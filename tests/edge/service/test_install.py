@@ -112,12 +112,33 @@ def test_an_edited_configuration_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_dry_run_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says the same, and that nothing was done."""
+    """It says what it would do, and that nothing was done."""
     assert _install(tmp_path, station="line1", machine_key=True, dry_run=True) == 0
     assert list(tmp_path.iterdir()) == []
     told = capsys.readouterr().out
-    assert f"made       {tmp_path / UNIT}" in told
+    for path in (UNIT, KEY, LINE1):
+        assert f"would make {tmp_path / path}\n" in told
+    assert "\nmade" not in told
     assert "nothing was done" in told
+
+
+def test_dry_run_removes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it say that it did; what was edited would have a new one beside it."""
+    _install(tmp_path)
+    (tmp_path / RULES).write_text("# my camera\n")
+    capsys.readouterr()
+    _install(tmp_path, dry_run=True)
+    assert "the new one would be 70-edge-inspect.rules.new beside it" in capsys.readouterr().out
+    _install(tmp_path, uninstall=True, dry_run=True)
+    assert f"would remove {tmp_path / UNIT}\n" in capsys.readouterr().out
+    assert (tmp_path / UNIT).exists()
+
+
+def test_a_mistyped_root_is_not_made(tmp_path: Path) -> None:
+    """An image that is not mounted is no file system to lay out into."""
+    with pytest.raises(ConfigurationError, match="imgae: no such folder; expected the root of a file system"):
+        _install(tmp_path / "imgae")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_uninstall_takes_back_what_is_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +149,8 @@ def test_uninstall_takes_back_what_is_unchanged(tmp_path: Path, capsys: pytest.C
     assert _install(tmp_path, uninstall=True) == 0
     said = _said(capsys)
     assert {said[str(tmp_path / path)] for path in (UNIT, SYSUSERS, TMPFILES, DROP_IN)} == {"removed"}
+    assert {said[str(tmp_path / path)] for path in (LINE1.parent, KEY)} == {"kept"}
+    assert not [path for path in said if "var/log" in path]
     assert said[str(tmp_path / RULES)] == "kept"
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == sorted(map(str, (LINE1, KEY, RULES)))
