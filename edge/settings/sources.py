@@ -65,6 +65,11 @@ class SourceTable(Strict):
         return tuple(f"{key} = {_SECRETS.sub('', str(value))}" for key, value in values.items() if value is not None)
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What nobody can prove of its pictures, and what would be safer: one line each, for who looks it through."""
+        return ()
+
+    @property
     def package(self) -> tuple[str, str] | None:
         """The package that it needs beside ours, as it is imported, and the extra that brings it."""
         return None
@@ -294,6 +299,34 @@ class OpenCVSource(SourceTable):
     def is_file(self) -> bool:
         """It was a regular file when first asked: it has an end and no time of its own."""
         return isinstance(self.device, str) and os.path.isfile(self.device)  # noqa: PTH113 - Path's raises
+
+    @property
+    def is_rtsp(self) -> bool:
+        return str(self.device).lower().startswith(("rtsp://", "rtsps://"))
+
+    @property
+    def is_http(self) -> bool:
+        return str(self.device).lower().startswith(("http://", "https://"))
+
+    @property
+    def is_bare_number(self) -> bool:
+        """It is a device by its number alone, which another one may have after a restart or a replug."""
+        return isinstance(self.device, int) or re.fullmatch(r"/dev/video[0-9]+", self.device) is not None
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        if self.is_rtsp:
+            return (
+                "predicted video (H.264/H.265) cannot prove that no packet was lost inside a picture; use GigE/USB3 "
+                "Vision or MJPEG where a missed defect matters",
+            )
+        if self.is_http:
+            return (
+                "how old a picture is that comes over HTTP cannot be known; use GigE/USB3 Vision where that matters",
+            )
+        if self.is_bare_number:
+            return (f"{self.device} may be another camera after a restart; name it by /dev/v4l/by-path",)
+        return ()
 
     @property
     def paced(self) -> bool:

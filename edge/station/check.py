@@ -73,6 +73,8 @@ def check(station: Station, console: Console) -> None:
         console.print(f"{name:8} {endpoint}")
     for camera in station.cameras:
         console.print(_camera_line(camera, manifest))
+        for caution in camera.source.cautions:
+            console.print(f"caution  {camera.name}: {caution}", soft_wrap=True)
         for doubt in _doubts_of_format(camera, manifest.format):
             console.print(f"caution  {camera.name}: {doubt}", soft_wrap=True)
     if calibration is not None:

@@ -134,7 +134,10 @@ def test_a_delay_that_grows_is_noticed(server: Server) -> None:
     with Network(server.port) as network, Line(source(network.port), SIZE).running() as line:
         for step in range(40):
             network.delay_s = 0.015 * step
-            line.wait_for_frames(1) if step < 8 else time.sleep(0.05)
+            if step < 8:
+                line.wait_for_frames(1)
+            else:
+                time.sleep(0.05)
         network.delay_s = 0.0
     line.require_fresh()
     assert any("late by its stream's time stamps" in one.detail for one in line.unknown())
@@ -160,3 +163,36 @@ def test_an_unsuitable_mode_is_told(server: Server) -> None:
     camera.close()
     assert isinstance(taken, Unusable)
     assert (taken.reason, "344x200 px, the canvas is 640x480" in taken.detail) == (Reason.GEOMETRY, True)
+
+
+def test_pictures_are_whole_as_long_as_nothing_is_lost(server: Server) -> None:
+    """Barcode, square and plate are as the camera saw them, in each picture; the relay counts no loss."""
+    with Line(source(server.port), SIZE).running() as line:
+        line.wait_for_frames(90)
+    line.require_fresh()
+    assert not line.faults
+    assert not any("lost" in one.detail for one in line.unknown())
+
+
+def test_a_lost_picture_taints_what_is_built_on_it(server: Server) -> None:
+    """Whole pictures are dropped: the parts up to a later key frame are UNKNOWN(camera), then frames come again."""
+    with Network(server.port) as network, Line(source(network.port), SIZE).running() as line:
+        for _ in range(3):
+            network.loss.pictures = 1
+            line.wait_for_frames(30)
+    assert network.loss.dropped >= 3
+    line.require_fresh()
+    assert any("lost" in one.detail for one in line.unknown())
+
+
+def test_packets_lost_within_pictures_are_noticed(server: Server) -> None:
+    """FFmpeg paints over what is missing and says nothing; the gap in the packets' numbers tells."""
+    with Network(server.port) as network, Line(source(network.port), SIZE).running() as line:
+        for _ in range(5):
+            before = len(line.unknown())
+            network.loss.packets = 1
+            line.wait_for_frames(20)
+            assert any("packets of the stream were lost" in one.detail for one in line.unknown()[before:])
+    assert network.loss.dropped == 5
+    line.require_fresh()
+    assert not line.faults

@@ -16,7 +16,7 @@ from edge.inspector.camera import Frame, Unusable, latest
 
 RATE_HZ = 10.0
 PERIOD_S = 1 / RATE_HZ
-SETTLED = 6
+SETTLED = 11
 """The last picture of a queue, and those behind it that show that it is empty: the last of them is fresh."""
 
 
@@ -58,7 +58,8 @@ class Live:
 
     def __init__(self, properties: dict[int, float] | None = None, settable: tuple[int, ...] = ()) -> None:
         self.clock = HeldClock()
-        self.properties = {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0, **(properties or {})}
+        size = {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0}
+        self.properties = {**size, cv2.CAP_PROP_FRAME_TYPE: float(ord("I")), **(properties or {})}
         self.settable = settable
         self.opened = True
         self.released = threading.Event()
@@ -119,7 +120,8 @@ class Live:
         return True
 
     def get(self, property_: int) -> float:
-        return self.properties.get(property_, 0.0)
+        # A stream's time stamps go with the pictures.
+        return self.clock.us / 1000 if property_ == cv2.CAP_PROP_POS_MSEC else self.properties.get(property_, 0.0)
 
     def read(self) -> tuple[bool, Any]:
         return self._steps.get()()

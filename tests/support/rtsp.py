@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -14,13 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
 from edge.inspector.camera import Frame, Unusable
 from edge.inspector.camera.opencv import OpenCVCamera
 from edge.records import Reason
 from edge.settings import OpenCVSource
-from tests.peers.rtsp.scene import read_barcode
+from tests.peers.rtsp.scene import fault_of, plate, read_barcode
 
 _SERVER = Path(__file__).parents[1] / "peers" / "rtsp" / "server.py"
 RATE_HZ = 30
@@ -60,7 +64,13 @@ def source(port: int, **settings: Any) -> OpenCVSource:
 
 @dataclass(frozen=True)
 class Seen:
-    """One read. age_ms: of a frame, when the read returned; None = the part is UNKNOWN."""
+    """
+    One read.
+
+    Attributes:
+        age_ms: of a frame, when the read returned; infinite when it is damaged; None = the part is UNKNOWN.
+        detail: why it is UNKNOWN, or what is damaged.
+    """
 
     at_s: float
     number: int
@@ -89,6 +99,7 @@ class Line:
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._camera = OpenCVCamera(self.source, "bgr8", self.size)
+        self._background = plate(*self.size)
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
@@ -97,7 +108,7 @@ class Line:
                 self._camera.open(1 + len(self.seen))
                 self._note(self.opens_s, time.monotonic())
                 while not self._stop.is_set():
-                    seen = _seen(self._camera.read())
+                    seen = _seen(self._camera.read(), self._background)
                     self._note(self.seen, seen)
                     if seen.age_ms is not None:
                         self._stop.wait(self.busy_s)
@@ -146,17 +157,20 @@ class Line:
         return [one.age_ms for one in self.seen if one.age_ms is not None]
 
     def stale(self) -> list[Seen]:
-        """Return the old pictures that were given as good."""
+        """Return the old and the damaged pictures that were given as good."""
         return [one for one in self.seen if one.age_ms is not None and one.age_ms > FRESH_MS]
 
     def require_fresh(self) -> None:
-        """No picture that was given as good is an old one, and each part has its number."""
+        """No picture that was given as good is an old or a damaged one, and each part has its number."""
         assert self.stale() == []
         assert [one.number for one in self.seen] == list(range(1, 1 + len(self.seen)))
 
 
-def _seen(taken: Frame | Unusable) -> Seen:
+def _seen(taken: Frame | Unusable, background: NDArray[np.uint8]) -> Seen:
     now_us = SYSTEM_CLOCK.now_us()
     if isinstance(taken, Unusable):
         return Seen(now_us / 1e6, taken.number, None, taken.reason, taken.detail)
+    damage = fault_of(taken.image, background)
+    if damage is not None:
+        return Seen(now_us / 1e6, taken.number, math.inf, None, damage)
     return Seen(now_us / 1e6, taken.number, now_us / 1000 - read_barcode(taken.image))

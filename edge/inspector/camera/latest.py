@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
 from edge.inspector.camera.freshness import Freshness
-from edge.inspector.camera.video import described, opened, shown
+from edge.inspector.camera.gaps import Gaps
+from edge.inspector.camera.handle import Capture, Handle, Read
+from edge.inspector.camera.multipart import MultipartJpeg
+from edge.inspector.camera.video import port_of, shown
 from edge.records import Reason
 from edge.settings import OpenCVSource
 
@@ -22,6 +25,8 @@ from edge.settings import OpenCVSource
 _MOST_WAITING = 1000
 # A read that lasts as long as the time-out has hit it, whatever it returns.
 _TIMED_OUT = 0.95
+# Less is a matter of how evenly they come.
+_MOST_MISSING = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ class LatestReader(threading.Thread):
         super().__init__(name=f"reader-{self._shown}", daemon=True)
         self._source = source
         self._freshness = Freshness(source)
-        self._stamped = isinstance(source.device, str) and source.device.startswith(("rtsp://", "rtsps://"))
+        self._gaps = Gaps(source.rate_hz)
+        self.port: str | None = None
+        """Which camera it is, where that can be told and its name does not."""
         self._changed = threading.Condition()
         self._waiting: deque[Taken] = deque()
         self._opened = self._counting = self._left = False
@@ -112,18 +119,19 @@ class LatestReader(threading.Thread):
 
     def run(self) -> None:
         try:
-            capture = opened(self._source)
+            handle: Handle = MultipartJpeg(self._source) if self._source.is_http else Capture(self._source)
         except CameraError as error:
             self._end(str(error))
             return
         try:
+            self.port = port_of(self._source)
             self._note_opened()
             while not self._left and self._fault is None:
-                self._read(capture)
+                self._read(handle)
         except cv2.error as error:
             self._end(f"camera {self._shown}: OpenCV fails: {str(error).strip()}; will be reopened")
         finally:
-            capture.release()
+            handle.release()
 
     def _note_opened(self) -> None:
         with self._changed:
@@ -131,38 +139,56 @@ class LatestReader(threading.Thread):
             self._opened = True
             self._changed.notify_all()
 
-    def _read(self, capture: cv2.VideoCapture) -> None:
+    def _read(self, handle: Handle) -> None:
         began_us = SYSTEM_CLOCK.now_us()
-        good, image = capture.read()
+        read = handle.read()
         came_us = SYSTEM_CLOCK.now_us()
-        # After one failed read the handle is dead for good although isOpened() stays true: only a new one helps.
-        if not good or image is None:
+        if read is None:
             self._end(f"camera {self._shown}: no frame (unplugged, timed out or ended); will be reopened")
             return
-        picture: NDArray[Any] = np.asarray(image)
-        stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 if self._stamped else None
-        doubt = self._freshness.doubt(came_us / 1e6, stamp_s)
+        doubt = self._doubt(read, came_us)
         # OpenCV's V4L2 ignores that a motion JPEG does not decode, and hands out what the buffer still holds; a live
         # sensor's noise never repeats bit by bit.
-        last, self._last = self._last, picture
-        repeats = last is not None and np.array_equal(picture, last)
+        last, self._last = self._last, read.picture
+        repeats = last is not None and read.picture is not None and np.array_equal(read.picture, last)
         if doubt:
             self._keep(Taken(None, came_us, Reason.CAMERA, doubt))
         else:
             text = "the very picture of the frame before: a corrupt or frozen camera"
-            self._note_fresh(capture, came_us)
-            self._keep(Taken(None, came_us, Reason.CAMERA, text) if repeats else Taken(picture, came_us))
+            self._note_fresh(handle, came_us)
+            self._keep(Taken(None, came_us, Reason.CAMERA, text) if repeats else Taken(read.picture, came_us))
         self._give_up(came_us, came_us - began_us, doubt)
 
-    def _note_fresh(self, capture: cv2.VideoCapture, came_us: int) -> None:
+    def _doubt(self, read: Read, came_us: int) -> str:
+        """Return why a picture is not to be inspected; each judge has to see them all."""
+        late = self._freshness.doubt(came_us / 1e6, read.stamp_s, waited=read.waited)
+        built_on_lost = ""
+        if self._source.is_rtsp and read.stamp_s is not None:
+            self._gaps.note_lost(read.lost, came_us / 1e6, complete=read.complete and not late)
+            built_on_lost = self._gaps.doubt(read.stamp_s, complete=read.complete)
+        late_for_good = ""
+        if self._is_late_for_good():
+            late_for_good = (
+                f"comes after {self._freshness.missing:.0f} that did not come after a gap: they are lost, or all are "
+                "late from then on"
+            )
+        return read.damage or late or late_for_good or built_on_lost
+
+    def _is_late_for_good(self) -> bool:
+        """Tell whether pictures without time stamps may all come late, each in its rhythm: nothing else shows that."""
+        return self._source.is_http and self._freshness.missing > _MOST_MISSING
+
+    def _note_fresh(self, handle: Handle, came_us: int) -> None:
         self._sure_us = came_us
         if not self._description:
             period_s = self._freshness.period_s
-            self._description = described(capture, self._source, None if period_s is None else 1 / period_s)
+            self._description = handle.described(None if period_s is None else 1 / period_s)
 
     def _give_up(self, now_us: int, read_us: int, doubt: str) -> None:
         if read_us >= _TIMED_OUT * 1000 * self._source.read_timeout_ms:
             self._end(f"camera {self._shown}: read for {read_us / 1000:.0f} ms: timed out; will be reopened")
+        elif self._is_late_for_good():
+            self._end(f"camera {self._shown}: {doubt}; will be reopened")
         elif doubt and now_us - self._sure_us > 1e6 * self._freshness.longest_doubt_s:
             self._end(f"camera {self._shown}: no frame that is surely fresh; the last {doubt}; will be reopened")
 

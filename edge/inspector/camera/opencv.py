@@ -45,6 +45,7 @@ class OpenCVCamera:
         self._file: cv2.VideoCapture | None = None
         self._reader: LatestReader | None = None
         self._left: LatestReader | None = None
+        self._port: str | None = None
         self._next = 1
 
     def open(self, resume_from: int) -> Actual:
@@ -109,7 +110,9 @@ class OpenCVCamera:
         self._reader = reader = LatestReader(self._source)
         reader.start()
         try:
-            return reader.wait_until_fresh()
+            description = reader.wait_until_fresh()
+            self._require_same(reader.port)
+            return description
         except CameraError:
             self.close()
             raise
@@ -124,6 +127,15 @@ class OpenCVCamera:
                 f"camera {self._shown}: the handle that was closed still hangs in its driver; replug it if that lasts"
             )
         self._left = None
+
+    def _require_same(self, port: str | None) -> None:
+        """Numbers of devices change places when two cameras are plugged in again."""
+        if self._port is not None and port != self._port:
+            raise CameraError(
+                f"camera {self._shown}: is {port or 'unknown'} now, expected {self._port} as at the first open; plug "
+                "it in where it was, or name it by /dev/v4l/by-path and start the station again"
+            )
+        self._port = port
 
     def _fault_of_size(self, picture: NDArray[Any]) -> str | None:
         if picture.shape[:2] == self._size:

@@ -29,23 +29,32 @@ _QUERYCAP, _CAPABILITY_BYTES, _DEVICE_CAPS_AT, _VIDEO_CAPTURE = 0x80685600, 104,
 _REQBUFS, _ONE_MAPPED_BUFFER = 0xC0145608, struct.pack("5I", 1, 1, 1, 0, 0)
 # What UDP loses is painted over from the picture before, and handed out as good. There is no parameter for it, and the
 # variable holds for the whole process: so it is the same for all cameras, from the start. Another value is kept.
-os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+_OPTIONS, _OVER_TCP = "OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp"
+os.environ.setdefault(_OPTIONS, _OVER_TCP)
+# ?user=admin&pwd=secret, and /user=admin_password=secret_channel=1: all of such a piece.
+_SECRETS = re.compile(
+    r"(?<=[?&;/])([^=&;/?]*(?:user|usr|pass|pwd|login|token|auth|key)[^=&;/?]*)=[^&;?#]*", re.IGNORECASE
+)
 
 
 def shown(source: OpenCVSource) -> str:
     """Return the device as messages may show it: without user name and password."""
-    return re.sub(r"//[^/]*@", "//***@", str(source.device))
+    return _SECRETS.sub(r"\1=***", re.sub(r"//[^/]*@", "//***@", str(source.device)))
 
 
-def opened(source: OpenCVSource) -> cv2.VideoCapture:
+def opened(source: OpenCVSource, by: str | None = None) -> cv2.VideoCapture:
     """
     Return an open handle to which all settings were applied.
+
+    Args:
+        by: the address by which OpenCV shall open it; None = the source's own.
 
     Raises:
         CameraError: it does not open, or a setting reads back differently; says requested and actual.
     """
+    _require_tcp(source)
     began_s = time.monotonic()
-    capture = _opened(source)
+    capture = _opened(source, by)
     # A probe that hit the time-out leaves an open handle whose time stamps are wrong.
     timed_out = _is_url(source) and time.monotonic() - began_s >= _TIMED_OUT * source.open_timeout_ms / 1000
     try:
@@ -65,7 +74,39 @@ def described(capture: cv2.VideoCapture, source: OpenCVSource, rate_hz: float | 
     return f"{shown(source)} by {capture.getBackendName()}, {width:.0f}x{height:.0f}, {rate}"
 
 
-def _opened(source: OpenCVSource) -> cv2.VideoCapture:
+def port_of(source: OpenCVSource) -> str | None:
+    """Return which camera a bare number is now, and where it is plugged in; None = named otherwise, or unknown."""
+    if not source.is_bare_number:
+        return None
+    try:
+        descriptor = os.open(_node(source), os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        capability = fcntl.ioctl(descriptor, _QUERYCAP, bytes(_CAPABILITY_BYTES))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # Each 32 bytes, after 16 of the driver's name.
+    card, bus = (capability[at : at + 32].split(b"\0")[0].decode("utf-8", "replace") for at in (16, 48))
+    return f"{card} at {bus}"
+
+
+def _require_tcp(source: OpenCVSource) -> None:
+    options = os.environ.get(_OPTIONS, "")
+    if source.is_rtsp and _OVER_TCP not in options.split("|"):
+        raise CameraError(
+            f"camera {shown(source)}: {_OPTIONS} = {options!r}, expected {_OVER_TCP} among it: what UDP loses is "
+            "painted over, and nothing tells; unset the variable"
+        )
+
+
+def _node(source: OpenCVSource) -> Path:
+    return Path(f"/dev/video{source.device}" if isinstance(source.device, int) else source.device)
+
+
+def _opened(source: OpenCVSource, by: str | None) -> cv2.VideoCapture:
     if isinstance(source.device, int):
         return cv2.VideoCapture(source.device, cv2.CAP_V4L2)
     if not _is_url(source):
@@ -78,7 +119,18 @@ def _opened(source: OpenCVSource) -> cv2.VideoCapture:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC, source.read_timeout_ms,
         cv2.CAP_PROP_N_THREADS, 1,
     ]  # fmt: skip
-    return cv2.VideoCapture(str(source.device), cv2.CAP_FFMPEG, parameters)
+    return cv2.VideoCapture(by or str(source.device), cv2.CAP_FFMPEG, parameters)
+
+
+def address_of(source: OpenCVSource) -> tuple[str, int]:
+    """
+    Return host and port of an address.
+
+    Raises:
+        ValueError: it has none that could be one.
+    """
+    parts = urlsplit(str(source.device))
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme.lower(), 80)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------
@@ -126,7 +178,7 @@ def _why_not(source: OpenCVSource, timed_out: bool) -> str:
         return f"no stream within open_timeout_ms = {source.open_timeout_ms}: it hangs, or the network is too slow"
     if _is_url(source):
         return _why_no_stream(source)
-    node = Path(f"/dev/video{source.device}" if isinstance(source.device, int) else source.device)
+    node = _node(source)
     try:
         descriptor = os.open(node, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
@@ -169,9 +221,7 @@ def _busy(node: Path) -> str:
 
 def _why_no_stream(source: OpenCVSource) -> str:
     try:
-        parts = urlsplit(str(source.device))
-        address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80))
-        with socket.create_connection(address, timeout=_PROBE_S):
+        with socket.create_connection(address_of(source), timeout=_PROBE_S):
             return "it answers but gives no stream (RTSP: over TCP); check path, user, password, and who else uses it"
     except (OSError, ValueError) as error:
         return f"{str(error).strip() or 'no connection'}; check cable, address and port"

@@ -164,7 +164,7 @@ def test_a_network_camera_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_camera_that_fails_meanwhile_shows_what_it_gave(capsys: pytest.CaptureFixture[str]) -> None:
     """And ends with its fault and exit code 4."""
     with NetworkCamera() as camera:
-        frames = iter(range(15))
+        frames = iter(range(90))
         whole = camera.jpeg
 
         def jpeg() -> bytes:

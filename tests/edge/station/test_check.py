@@ -175,3 +175,20 @@ def test_cores_and_memory_are_told_and_looked_for(tiny_bundle: Path) -> None:
     assert "any core, memory may be swapped out" in checked(tiny_bundle, STRIP)
     with pytest.raises(ConfigurationError, match=r"process\.inspector_cpus' = 1023: no core 1023 here"):
         checked(tiny_bundle, STRIP, process={**own, "inspector_cpus": "1023"}, backend=one_thread)
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        ("rtsp://camera/1", "predicted video (H.264/H.265) cannot prove that no packet was lost inside a picture; use"),
+        ("http://camera/1", "how old a picture is that comes over HTTP cannot be known"),
+        (0, "0 may be another camera after a restart; name it by /dev/v4l/by-path"),
+        ("/dev/video2", "/dev/video2 may be another camera after a restart"),
+        ("/dev/v4l/by-path/pci-1", None),
+    ],
+)
+def test_what_a_source_cannot_prove_is_told(tiny_bundle: Path, device: str | int, told: str | None) -> None:
+    """One line a camera, and none where there is nothing to say."""
+    said = checked(tiny_bundle, {"kind": "opencv", "device": device}, {"convert_to": "mono8"})
+    assert said.count("caution  cam1:") == (told is not None)
+    assert told is None or f"caution  cam1: {told}" in said

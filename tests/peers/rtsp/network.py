@@ -1,8 +1,9 @@
-"""A network with a delay, between a client and a server on this machine: nothing is lost, all comes late."""
+"""A network between a client and a server on this machine: all may come late, and RTP packets may be lost."""
 
 from __future__ import annotations
 
 import queue
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,62 @@ from typing_extensions import Self
 _CHUNK = 65536
 
 
+class Loss:
+    """
+    A camera whose send buffer is full, of one connection: drops interleaved RTP packets, over TCP.
+
+    Attributes:
+        packets: so many are dropped, each from within a picture.
+        pictures: so many whole pictures are dropped.
+        dropped: packets that were.
+    """
+
+    def __init__(self) -> None:
+        self.packets = self.pictures = self.dropped = 0
+        self._data = bytearray()
+        self._place = 0
+        self._whole = False
+
+    def of(self, data: bytes) -> bytes:
+        """Return what is left of what the server has sent next; half a packet waits for the rest."""
+        self._data += data
+        left = bytearray()
+        while (length := self._length()) is not None and length <= len(self._data):
+            one = bytes(self._data[:length])
+            del self._data[:length]
+            if self._is_dropped(one):
+                self.dropped += 1
+            else:
+                left += one
+        return bytes(left)
+
+    def _length(self) -> int | None:
+        if self._data[:1] == b"$":
+            return None if len(self._data) < 4 else 4 + int.from_bytes(self._data[2:4], "big")
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        found = re.search(rb"content-length: *(\d+)", self._data[:end], re.IGNORECASE)
+        return end + 4 + (0 if found is None else int(found[1]))
+
+    def _is_dropped(self, one: bytes) -> bool:
+        if one[:2] != b"$\0" or len(one) < 16:
+            return False
+        place, last = self._place, bool(one[5] & 0x80)
+        self._place = 0 if last else place + 1
+        if self.pictures:
+            # From its first packet on.
+            dropped = self._whole = self._whole or place == 0
+            if dropped and last:
+                self.pictures -= 1
+                self._whole = False
+            return dropped
+        if self.packets and place >= 1 and not last:
+            self.packets -= 1
+            return True
+        return False
+
+
 class Network:
     """
     Forwards TCP connections to a port of this machine.
@@ -21,10 +78,12 @@ class Network:
     Attributes:
         port: where it listens.
         delay_s: what comes from the server arrives so much later; a change holds for what is sent after it.
+        loss: what becomes of the RTP packets of an RTSP connection.
     """
 
     def __init__(self, server_port: int) -> None:
         self.delay_s = 0.0
+        self.loss = Loss()
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -70,6 +129,9 @@ class Network:
     def _take(self, server: socket.socket, way: queue.SimpleQueue[tuple[float, bytes]]) -> None:
         while True:
             data = _received(server)
+            # The end of the connection has to arrive, too.
+            if data and not (data := self.loss.of(data)):
+                continue
             way.put((time.monotonic() + self.delay_s, data))
             if not data:
                 return

@@ -24,6 +24,8 @@ _NOISE, _SOFTNESS = 6.0, 2.0
 _CELL, _ROWS, _COLUMNS = 8, 4, 12
 _CONTRAST = 14
 _TIME_BITS, _CHECK_BITS = 40, 6
+# The mean of a block after H.264; less than a third of a square's contrast.
+_SAME = 25
 BARCODE = (_ROWS * _CELL, _COLUMNS * _CELL)
 """Height and width of the barcode, in the upper left corner [px]."""
 
@@ -87,6 +89,30 @@ def read_barcode(image: NDArray[np.uint8]) -> int:
     if bits != _bits(ms) or cells[1] - cells[0] < _CONTRAST:
         raise ValueError("no barcode, or a damaged one, in the picture's upper left corner")
     return ms
+
+
+def fault_of(image: NDArray[np.uint8], background: NDArray[np.uint8]) -> str | None:
+    """
+    Return where a picture that a client decoded differs from what was seen at the time of its barcode, None = nowhere.
+
+    Args:
+        image: (h, w) or (h, w, 3), not resized.
+        background: (h, w) plate that the camera looks at.
+    """
+    try:
+        ms = read_barcode(image)
+    except ValueError as error:
+        return str(error)
+    grey = image if image.ndim == 2 else image.mean(axis=2)
+    difference = grey - picture_at(ms, background).astype(np.float64)
+    rows, columns = background.shape[0] // _CELL, background.shape[1] // _CELL
+    blocks = difference[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3))
+    row, column = np.unravel_index(np.abs(blocks).argmax(), blocks.shape)
+    if abs(blocks[row, column]) <= _SAME:
+        return None
+    square = square_at(ms, *background.shape)
+    off = f"{blocks[row, column]:+.0f} grey levels off"
+    return f"the block at ({column * _CELL}, {row * _CELL}) is {off}; seen: {square}"
 
 
 def _bits(ms: int) -> list[bool]:

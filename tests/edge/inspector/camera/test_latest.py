@@ -11,7 +11,8 @@ import pytest
 
 from edge.clock import SYSTEM_CLOCK
 from edge.errors import CameraError
-from edge.inspector.camera import Frame, Unusable
+from edge.inspector.camera import Frame, Unusable, latest
+from edge.inspector.camera.handle import Read
 from edge.inspector.camera.opencv import OpenCVCamera
 from edge.records import Reason
 from edge.settings import OpenCVSource
@@ -19,7 +20,9 @@ from tests.support.live import RATE_HZ, SETTLED, Live, noise, stand_in
 
 
 def camera(**source: Any) -> OpenCVCamera:
-    return OpenCVCamera(OpenCVSource(kind="opencv", device=0, **{"rate_hz": RATE_HZ, **source}), "mono8", (48, 64))
+    return OpenCVCamera(
+        OpenCVSource.model_validate({"kind": "opencv", "device": 0, "rate_hz": RATE_HZ, **source}), "mono8", (48, 64)
+    )
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_an_open_gives_no_picture_of_before(live: Live) -> None:
     """The second that FFmpeg probed comes at once, then those that are waited for; the first read is one after it."""
     one = camera()
     live.give_many(30, after_s=0.001)
-    live.give_many(SETTLED)
+    live.give_many(SETTLED - 1)
     one.open(7)
     frame = live.first(one.read, noise(1000))
     assert isinstance(frame, Frame)
@@ -119,8 +122,8 @@ def test_doubtful_pictures_alone_end_an_open(live: Live) -> None:
     """A camera that is slower than it was set to is opened again, and says why."""
     one = opened(live, read_timeout_ms=1000)
     assert isinstance(live.first(one.read), Frame)
-    live.give_many(8, after_s=0.5)
-    assert [type(one.read()) for _ in range(5)] == [Unusable] * 5
+    live.give_many(10, after_s=0.5)
+    assert [type(one.read()) for _ in range(6)] == [Unusable] * 6
     with pytest.raises(CameraError, match=r"no frame that is surely fresh; the last came 500 ms after the one before"):
         one.read()
     one.close()
@@ -128,7 +131,7 @@ def test_doubtful_pictures_alone_end_an_open(live: Live) -> None:
 
 def test_a_camera_that_gives_nothing_fresh_does_not_open(live: Live) -> None:
     """Its back-off goes on doubling: an open that succeeds would begin it anew."""
-    live.give_many(80, after_s=0.05)
+    live.give_many(100, after_s=0.05)
     with pytest.raises(CameraError, match="faster than rate_hz"):
         camera(rate_hz=RATE_HZ).open(1)
     assert live.released.is_set()
@@ -191,3 +194,79 @@ def test_an_open_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     assert SYSTEM_CLOCK.now_us() - began_us < 3_000_000
     back.set()
     assert live.released.wait(10)
+
+
+# ---- what only a live source can be -------------------------------------------------------------------------------
+
+
+def test_another_camera_under_the_same_number_does_not_open(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two were plugged in again, and have changed places: the part would be inspected with the other one's zones."""
+    port = ["left at usb-1"]
+    monkeypatch.setattr(latest, "port_of", lambda _: port[0])
+    one = opened(live)
+    closed(one, live)
+    port[0] = "right at usb-2"
+    live.give_many(SETTLED)
+    with pytest.raises(CameraError, match="is right at usb-2 now, expected left at usb-1 as at the first open"):
+        one.open(1)
+    live.end()
+    port[0] = "left at usb-1"
+    live.give_many(SETTLED)
+    one.open(1)
+    closed(one, live)
+
+
+def test_predicted_video_is_not_given_until_a_key_frame(live: Live) -> None:
+    """A picture is missing by the time stamps: what follows is UNKNOWN(camera), until an I picture comes."""
+    one = camera(device="rtsp://camera/1")
+    live.give_many(SETTLED)
+    one.open(1)
+    assert isinstance(live.first(one.read, noise(1000)), Frame)
+    live.properties[cv2.CAP_PROP_FRAME_TYPE] = float(ord("P"))
+    live.give(after_s=0.2)
+    live.give()
+    found = [one.read() for _ in range(2)]
+    live.properties[cv2.CAP_PROP_FRAME_TYPE] = float(ord("I"))
+    live.give()
+    assert isinstance(one.read(), Frame)
+    for lost in found:
+        assert isinstance(lost, Unusable)
+        assert lost.reason is Reason.CAMERA
+        assert "across a gap of 200 ms" in lost.detail
+    closed(one, live)
+
+
+class Parts:
+    """Stands in for a stream over HTTP: pictures without time stamps."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def __call__(self, _: Any) -> Parts:
+        return self
+
+    def read(self) -> Read | None:
+        good, picture = self._live.read()
+        return Read(picture) if good else None
+
+    def described(self, _: float | None) -> str:
+        return "parts"
+
+    def release(self) -> None:
+        self._live.release()
+
+
+def test_a_gap_without_a_burst_ends_a_stream_without_time_stamps(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures may be late from then on, each in its rhythm: nothing but a new connection can tell."""
+    monkeypatch.setattr(latest, "MultipartJpeg", Parts(live))
+    one = camera(device="http://camera/1")
+    live.give_many(SETTLED)
+    one.open(1)
+    assert isinstance(live.first(one.read), Frame)
+    live.give(after_s=1.0)
+    live.give_many(SETTLED + 10)
+    # The late one, and those behind it until they come at their pace.
+    assert [type(one.read()) for _ in range(SETTLED)] == [Unusable] * SETTLED
+    with pytest.raises(CameraError, match="comes after 9 that did not come after a gap: they are lost, or all are"):
+        one.read()
+    closed(one, live)

@@ -88,7 +88,7 @@ def test_a_picture_of_another_size_is_unusable(video: str, size: tuple[int, int]
 def test_a_live_picture_that_repeats_is_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last picture once more is what OpenCV gives for a corrupt one; the next new one is inspected again."""
     live = stand_in(monkeypatch, Live())
-    source = camera("http://camera/1", "mono8", rate_hz=RATE_HZ)
+    source = camera("rtsp://camera/1", "mono8", rate_hz=RATE_HZ)
     live.give_many(SETTLED)
     source.open(1)
     found = [live.first(source.read, noise(1001))]
@@ -107,7 +107,7 @@ def test_a_live_picture_that_repeats_is_unusable(monkeypatch: pytest.MonkeyPatch
 def test_the_first_picture_after_an_open_repeats_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was seen before the camera was closed is forgotten."""
     live = stand_in(monkeypatch, Live())
-    source = camera("http://camera/1", "mono8", rate_hz=RATE_HZ)
+    source = camera("rtsp://camera/1", "mono8", rate_hz=RATE_HZ)
     for _ in range(2):
         live.give(noise(1001))
         live.give_many(SETTLED - 1)
@@ -120,11 +120,11 @@ def test_the_first_picture_after_an_open_repeats_none(monkeypatch: pytest.Monkey
 def test_a_live_source_counts_for_itself_and_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the camera or the network lost is not in our numbers; what it shows was taken before a request."""
     live = stand_in(monkeypatch, Live())
-    source = camera("http://name:secret@camera/1", rate_hz=RATE_HZ)
+    source = camera("rtsp://name:secret@camera/1", rate_hz=RATE_HZ)
     live.give_many(SETTLED)
     actual = source.open(1)
     assert (actual.numbered, actual.triggerable, actual.counts) == (False, False, False)
-    assert actual.description == "http://***@camera/1 by V4L2, 64x48, 10 Hz"
+    assert actual.description == "rtsp://***@camera/1 by V4L2, 64x48, 10 Hz"
     live.end()
     source.close()
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge.errors import CameraError
 from edge.inspector.camera import video
-from edge.inspector.camera.video import opened, shown
+from edge.inspector.camera.video import opened, port_of, shown
 from edge.settings import OpenCVSource
 from tests.support.live import Live
 
@@ -76,7 +76,7 @@ def test_a_rate_is_not_asked_of_a_network_camera(monkeypatch: pytest.MonkeyPatch
     """FFmpeg says 25 Hz of every motion JPEG."""
     live = Live({cv2.CAP_PROP_FPS: 25.0})
     monkeypatch.setattr(cv2, "VideoCapture", live)
-    opened(source("http://camera/stream", rate_hz=30.0))
+    opened(source("rtsp://camera/stream", rate_hz=30.0))
     assert "rate_hz requested 30, actual 25" in refused(source(0, rate_hz=30.0))
 
 
@@ -211,7 +211,7 @@ def test_an_address_where_nobody_answers_says_so(monkeypatch: pytest.MonkeyPatch
         text = refused(source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam", open_timeout_ms=200))
         assert "no stream within open_timeout_ms = 200" in text
         monkeypatch.setattr(cv2, "VideoCapture", _closed)
-        assert "it answers but gives no stream" in refused(source(f"http://127.0.0.1:{server.getsockname()[1]}/cam"))
+        assert "it answers but gives no stream" in refused(source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam"))
     assert "no host" in refused(source("rtsp://:5x/cam")) or "check cable, address and port" in refused(
         source("rtsp://:5x/cam")
     )
@@ -229,9 +229,40 @@ def _closed(*_: Any) -> Live:
         ("rtsp://u:p@cam/1", "rtsp://***@cam/1"),
         ("rtsp://u:p@q@cam/1", "rtsp://***@cam/1"),
         ("rtsp://cam/a@b", "rtsp://cam/a@b"),
+        ("http://cam/v.cgi?user=me&pwd=my&fps=5", "http://cam/v.cgi?user=***&pwd=***&fps=5"),
+        ("rtsp://cam/user=me&password=my&channel=1", "rtsp://cam/user=***&password=***&channel=1"),
+        ("rtsp://cam/user=me_password=my_channel=1", "rtsp://cam/user=***"),
+        ("http://cam/v?Auth_Token=my", "http://cam/v?Auth_Token=***"),
         (0, "0"),
     ],
 )
 def test_no_password_is_shown(device: str | int, seen: str) -> None:
     """Messages end in journals and on screens."""
     assert shown(source(device)) == seen
+
+
+@pytest.mark.parametrize("options", ["", "rtsp_transport;udp", "rtsp_transport;tcp,udp"])
+def test_rtsp_is_refused_when_the_variable_lacks_tcp(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    """Somebody has set it before us, for the whole process: what UDP loses would be painted over."""
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", options)
+    monkeypatch.setattr(cv2, "VideoCapture", Live())
+    assert "expected rtsp_transport;tcp among it" in refused(source("rtsp://camera/1"))
+    opened(source(0))
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "max_delay;5|rtsp_transport;tcp")
+    opened(source("rtsp://camera/1"))
+
+
+def test_a_bare_number_says_which_camera_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver tells name and plug; a name of /dev/v4l says it already."""
+    answer = struct.pack("<16s32s32s", b"uvcvideo", b"Line camera", b"usb-0000:00:14.0-3") + bytes(24)
+    monkeypatch.setattr(fcntl, "ioctl", lambda *_: answer)
+    monkeypatch.setattr(os, "open", lambda *_: 1000)
+    monkeypatch.setattr(os, "close", lambda _: None)
+    assert port_of(source(3)) == port_of(source("/dev/video3")) == "Line camera at usb-0000:00:14.0-3"
+    assert port_of(source("/dev/v4l/by-path/pci-1")) is None
+    assert port_of(source("rtsp://camera/1")) is None
+
+
+def test_a_number_that_is_not_there_has_no_camera() -> None:
+    """Its open says why, better than this could."""
+    assert port_of(source(97)) is None
