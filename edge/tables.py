@@ -23,11 +23,17 @@ def table_from_status(status: Status) -> Table:
     unsaved = status.seq - status.journaled_seq
     table = Table.grid(padding=(0, 2))
     table.add_row("station", Text(status.station))
-    table.add_row("state", Text(f"{status.state}: {status.detail}", "green" if status.ready else _WRONG))
+    # What it does otherwise would contradict a pause; who has paused it stands below.
+    state = status.state if status.paused is not None else f"{status.state}: {status.detail}"
+    table.add_row("state", Text(state, "green" if status.ready else _WRONG))
+    if not status.alarms:
+        table.add_row("alarms", "none")
     for alarm in status.alarms:
         table.add_row("alarm", Text(f"{alarm.value}: {ALARMS[alarm]}", _WRONG))
     if status.paused is not None:
-        table.add_row("paused", Text(f"by {status.paused.role}: {status.paused.reason}", "yellow"))
+        paused = status.paused
+        told = f"by {paused.role} until {_local(paused.until_utc_us)}: {paused.reason}"
+        table.add_row("paused", Text(told, "yellow"))
     if status.challenge is not None:
         table.add_row("challenge", _line_from_challenge(status.challenge))
     table.add_row("recipe", Text(recipe))

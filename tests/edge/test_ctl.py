@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -182,7 +183,15 @@ def test_status_is_a_table(ask: Ask, stand: Stand, capsys: pytest.CaptureFixture
     assert ask("status", answer=answer) == 0
     assert isinstance(stand.asked[0], AskStatus)
     out = capsys.readouterr().out
-    for part in ("ready: inspecting", "top", "1600x256 mono8", "best effort", "PASS 12", "2 not journaled yet"):
+    for part in (
+        "ready: inspecting",
+        "top",
+        "1600x256 mono8",
+        "best effort",
+        "alarms     none",
+        "PASS 12",
+        "2 not journaled yet",
+    ):
         assert part in out
 
 
@@ -218,7 +227,7 @@ def test_unknown_is_counted_by_reason() -> None:
 
 
 def test_what_is_wrong_is_red() -> None:
-    """A station that is not ready and its alarms are; a pause is shown with who and why."""
+    """A station that is not ready and its alarms are; a pause is shown with who, why and until when."""
     sound = shown(table_from_status(status(1)))
     assert RED not in sound
     wrong = shown(
@@ -228,13 +237,17 @@ def test_what_is_wrong_is_red() -> None:
                 state="paused",
                 ready=False,
                 alarms=(Alarm.JOURNAL_FAILING,),
-                paused=PauseMark(role="operator", reason="[red]cleaning", until_utc_us=1),
+                paused=PauseMark(role="operator", reason="[red]cleaning", until_utc_us=1_796_060_000_000_000),
                 recipe=RecipeMark(name="strip-2", hash="0" * 64, author="ann", since_utc_us=1),
             )
         )
     )
-    for part in (f"{RED}paused: inspecting", f"{RED}journal_failing", "by operator: [red]cleaning", "strip-2 by ann"):
+    until = f"{datetime.fromtimestamp(1_796_060_000):%Y-%m-%d %H:%M}"
+    paused = f"by operator until {until}: [red]cleaning"
+    for part in (f"{RED}paused", f"{RED}journal_failing", paused, "strip-2 by ann"):
         assert part in wrong
+    assert "inspecting" not in wrong
+    assert "none" not in wrong
 
 
 def test_ledger_is_a_table(ask: Ask, stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
