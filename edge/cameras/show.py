@@ -22,10 +22,11 @@ from edge.cameras.session import Look, Session
 from edge.cameras.subject import Looking, Subject, features_of, subject_of
 from edge.errors import CameraError, EdgeError
 from edge.inspector.drift import Measures
-from edge.settings import GenicamSource, OpenCVSource, Station
+from edge.settings import CameraSettings, GenicamSource, OpenCVSource, Station
 from engines.contract import PixelFormat
 
 _WRONG = "bold red"
+_RATE_TOLERANCE = 0.1
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -60,6 +61,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     rate_hz: float | None
     intervals_ms: Intervals | None
+    rate_fault: str
+    """What is wrong with the rate that was set, as far as gaps are told by it; empty = nothing."""
     size: str
     takes: PixelFormat | None
     """What the station takes; None = its bundle cannot be read, or there is no station, so that any format is right."""
@@ -122,14 +125,17 @@ def _summary(subject: Subject, session: Session, looks: Sequence[Look]) -> Shown
     paced = subject.settings.source.paced and len(between_ms) > 0
     p50, p99, longest = np.percentile(between_ms, [50, 99, 100]).tolist() if paced else (0.0, 0.0, 0.0)
     actual = session.actual
+    times = Intervals(p50=p50, p99=p99, longest=longest) if paced else None
+    rate_hz = len(between_ms) / span_s if paced and span_s > 0 else None
     return Shown(
         camera=subject.settings.name,
         description=actual.description,
         opened_s=session.opened_s,
         pictures=len(looks),
         seconds=span_s,
-        rate_hz=len(between_ms) / span_s if paced and span_s > 0 else None,
-        intervals_ms=Intervals(p50=p50, p99=p99, longest=longest) if paced else None,
+        rate_hz=rate_hz,
+        intervals_ms=times,
+        rate_fault=fault_of_rate(subject.settings, rate_hz, times),
         size=_sizes(looks),
         takes=subject.format if subject.station is not None else None,
         brightness=_spread(looks, lambda measures, _: measures.brightness),
@@ -141,6 +147,19 @@ def _summary(subject: Subject, session: Session, looks: Sequence[Look]) -> Shown
         unknown=_faults(looks),
         settings={},
     )
+
+
+def fault_of_rate(settings: CameraSettings, rate_hz: float | None, times: Intervals | None) -> str:
+    """Return what a rate that the camera does not keep does to its parts."""
+    set_hz = settings.source.steady_rate_hz if settings.trigger == "free-run" else None
+    if set_hz is None or rate_hz is None or times is None:
+        return ""
+    # Both: pauses make the rate smaller, and pictures that come in bunches make most distances so.
+    apart = (abs(rate_hz / set_hz - 1), abs(times.p50 * set_hz / 1000 - 1))
+    if min(apart) <= _RATE_TOLERANCE:
+        return ""
+    harm = "parts that never were are UNKNOWN(missed)" if rate_hz < set_hz else "new pictures are taken for old ones"
+    return f"rate_hz is {set_hz:g}, measured {rate_hz:.4g} Hz: {harm}; set rate_hz to what the camera sends"
 
 
 def _faults(looks: Sequence[Look]) -> dict[str, int]:
@@ -194,6 +213,7 @@ def _print(subject: Subject, shown: Shown) -> None:
         ("camera", Text(f"{shown.camera} ({subject.where})")),
         ("opened", Text(f"in {shown.opened_s:.2f} s: {shown.description}")),
         ("pictures", Text(_rate(shown))),
+        *([("rate", Text(shown.rate_fault, _WRONG))] if shown.rate_fault else []),
         ("size", Text(shown.size)),
         *_takes(subject.station, shown),
         ("brightness", _measure(shown.brightness, ".1f", limits.brightness_low, limits.brightness_high)),

@@ -168,7 +168,8 @@ class Triggers:
     def _miss(self, message: Captured, number: int, since_us: int) -> int:
         """Answer for a frame of *message*'s camera that never came, after *since_us*; return 1 if there was a part."""
         name = f"frame {number}" if message.numbered else "a frame, by the time stamps,"
-        detail = f"{name} of camera {message.camera} never came"
+        else_wrong = "" if message.numbered else ", or rate_hz is higher than what the camera sends"
+        detail = f"{name} of camera {message.camera} never came{else_wrong}"
         missing = msgspec.structs.replace(
             message, frame_no=number, fault=Reason.MISSED, source=str(number), detail=detail
         )

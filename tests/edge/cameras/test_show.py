@@ -13,6 +13,7 @@ import pytest
 
 from edge.cameras import show as show_module
 from edge.cameras.main import main
+from edge.settings import CameraSettings
 from tests.support.cameras import NetworkCamera, blurred, write_pictures, write_station
 
 STRIP: dict[str, Any] = {
@@ -150,6 +151,29 @@ def test_files_in_a_watched_folder_stay_where_they_are(tmp_path: Path, capsys: p
     config = write_station(tmp_path / "line1.toml", camera)
     assert shown(capsys, "--config", str(config), "--patience-s", "0.3")["pictures"] == 2
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("set_hz", "rate_hz", "p50", "told"),
+    [
+        (60, 30, 33.3, "rate_hz is 60, measured 30 Hz: parts that never were are UNKNOWN(missed); set rate_hz to"),
+        (15, 30, 33.3, "rate_hz is 15, measured 30 Hz: new pictures are taken for old ones"),
+        (30, 28, 33.3, ""),
+        (30, 20, 33.3, ""),  # It stood for a while.
+        (30, 29.9, 5.0, ""),  # Six at a time.
+        (None, 30, 33.3, ""),
+    ],
+)
+def test_a_rate_that_the_camera_does_not_keep_is_a_fault(
+    set_hz: float | None, rate_hz: float, p50: float, told: str
+) -> None:
+    """Gaps are told by it: parts would be missed that never were."""
+    source = {"kind": "opencv", "device": "http://127.0.0.1:9/x", "rate_hz": set_hz}
+    settings = CameraSettings.model_validate({"name": "top", "source": source})
+    times = show_module.Intervals(p50=p50, p99=p50, longest=p50)
+    fault = show_module.fault_of_rate(settings, rate_hz, times)
+    assert fault.startswith(told)
+    assert bool(fault) == bool(told)
 
 
 def test_a_network_camera_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
