@@ -103,6 +103,8 @@ def _laid_over(camera: CameraSettings, measured: CalibratedCamera, where: str) -
     at = f"{where}: camera '{camera.name}'"
     _refuse_other_canvas(camera, measured, at)
     _refuse_other_source(camera, measured, at)
+    if measured.mm_per_px is not None or measured.ignore:
+        refuse_nameless(camera, at)
     changes: dict[str, Any] = {}
     for key in ("mm_per_px", "ignore"):
         given = getattr(measured, key)
@@ -145,6 +147,22 @@ def _refuse_other_source(camera: CameraSettings, measured: CalibratedCamera, at:
         raise ConfigurationError(
             f"{at}: made with {before}, the station's file says {others}: the same pixel may show something else; "
             "calibrate again"
+        )
+
+
+def refuse_nameless(camera: CameraSettings, at: str) -> None:
+    """
+    Refuse a camera that another one may stand in for unnoticed: scale and zones would be taken over to it.
+
+    Raises:
+        ConfigurationError: says what names it.
+    """
+    if camera.source.nameless is not None:
+        device = getattr(camera.source, "device", None)
+        found = "without device" if device is None else f"with device = {device}"
+        raise ConfigurationError(
+            f"{at}: scale and zones hold for one camera alone, and {found} another one may take its place; set device "
+            f"to {camera.source.nameless}, and calibrate again"
         )
 
 

@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from edge.calibrate.picture import picture_of
 from edge.calibrate.target import Scale, fault_of_scale, scale_from_grid, scale_from_points
-from edge.calibration import KNOBS, keep_calibration, knob_key, knob_of, read_calibration
+from edge.calibration import KNOBS, keep_calibration, knob_key, knob_of, read_calibration, refuse_nameless
 from edge.commandline import run
 from edge.errors import ConfigurationError, DataError
 from edge.settings import CalibratedCamera, CalibrationFile, CameraSettings, Station, read_station
@@ -122,6 +122,7 @@ def _camera_of(station: Station, name: str | None) -> CameraSettings:
             f"camera '{camera.name}': mm_per_px = {camera.mm_per_px} stands in the station's own file; a scale is "
             "given in one place: take it out there first"
         )
+    refuse_nameless(camera, f"camera '{camera.name}'")
     return camera
 
 

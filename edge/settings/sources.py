@@ -25,6 +25,7 @@ _OF_PLACE = (
     "offset_x",
     "offset_y",
     "binning",
+    "decimation",
     "reverse_x",
     "reverse_y",
 )
@@ -68,6 +69,11 @@ class SourceTable(Strict):
     def cautions(self) -> tuple[str, ...]:
         """What nobody can prove of its pictures, and what would be safer: one line each, for who looks it through."""
         return ()
+
+    @property
+    def nameless(self) -> str | None:
+        """What names one camera alone, where another one may come in its place unnoticed; None where none can."""
+        return None
 
     @property
     def package(self) -> tuple[str, str] | None:
@@ -329,6 +335,10 @@ class OpenCVSource(SourceTable):
         return ()
 
     @property
+    def nameless(self) -> str | None:
+        return "a path of /dev/v4l/by-path or /dev/v4l/by-id" if self.is_bare_number else None
+
+    @property
     def paced(self) -> bool:
         return not self.is_file
 
@@ -411,6 +421,10 @@ class GenicamSource(SourceTable):
     read_timeout_ms: int = Field(
         1000, ge=10, le=60_000, description="a picture that was asked for, or the first one, comes within this"
     )
+
+    @property
+    def nameless(self) -> str | None:
+        return "its id or serial number, as edge-inspectd camera list prints it" if self.device is None else None
 
 
 Source = Annotated[

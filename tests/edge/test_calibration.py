@@ -20,10 +20,11 @@ from edge.calibration import (
 )
 from edge.errors import ConfigurationError
 from edge.recipe import station_recipe, work_out
-from edge.settings import CalibratedCamera, CalibrationFile, OpenCVSource, Station
+from edge.settings import CalibratedCamera, CalibrationFile, GenicamSource, OpenCVSource, Station
 from tests.support.records import manifest
 
 DATE = datetime(2026, 11, 22, 6, 30, tzinfo=timezone.utc)
+USB = "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0"
 ZONES = ({"name": 'the "clamp"', "box": (0, 0, 80, 256)}, {"polygon": ((10, 10), (40, 10), (25, 60))})
 
 
@@ -72,8 +73,8 @@ def test_it_is_laid_over_the_settings() -> None:
     """Scale and zones become the camera's; so do exposure and gain of a source that has them, as it calls them."""
     over = calibrated(station(), file(camera(ignore=ZONES)))
     assert (over.cameras[0].mm_per_px, len(over.cameras[0].ignore)) == (0.25, 2)
-    usb = ("kind = opencv", "device = 0")
-    over = calibrated(station({"kind": "opencv", "device": 0}), file(camera(source=usb, exposure=120.0, gain=2.0)))
+    usb = ("kind = opencv", f"device = {USB}")
+    over = calibrated(station({"kind": "opencv", "device": USB}), file(camera(source=usb, exposure=120.0, gain=2.0)))
     source = over.cameras[0].source
     assert isinstance(source, OpenCVSource)
     assert (source.exposure, source.gain) == (120.0, 2.0)
@@ -109,8 +110,8 @@ def test_it_is_hashed_into_each_verdict() -> None:
         ),
         (station(), file(camera(exposure=1.0)), "exposure = 1: a synthetic source has none"),
         (
-            station({"kind": "opencv", "device": 0, "exposure": 3.0}),
-            file(camera(source=("kind = opencv", "device = 0"), exposure=1.0)),
+            station({"kind": "opencv", "device": USB, "exposure": 3.0}),
+            file(camera(source=("kind = opencv", f"device = {USB}"), exposure=1.0)),
             "exposure = 1, and exposure = 3 in the station's own file",
         ),
     ],
@@ -121,6 +122,21 @@ def test_what_does_not_fit_is_refused(settings: Station, calibration: Calibratio
         calibrated(settings, calibration)
 
 
+LEAVE_ITS_PLACE = {
+    "pixel_format",
+    "exposure_us",
+    "gain_db",
+    "rate_hz",
+    "trigger_line",
+    "trigger_activation",
+    "packet_size",
+    "packet_resend",
+    "frame_retention_ms",
+    "buffers",
+    "timestamps",
+    "silent_periods",
+    "read_timeout_ms",
+}
 GENICAM = {"kind": "genicam", "device": "A", "offset_x": 100}
 
 
@@ -131,7 +147,8 @@ GENICAM = {"kind": "genicam", "device": "A", "offset_x": 100}
         (GENICAM, ("kind = genicam", "device = B", "offset_x = 100", "offset_y = 0"), "device = B, .* device = A"),
         ({**GENICAM, "reverse_x": True}, GENICAM, "made with less, the station's file says reverse_x = True"),
         (GENICAM, (), 'add source = \\["kind = genicam", "device = A", "offset_x = 100", "offset_y = 0"\\]'),
-        ({"kind": "opencv", "device": 1}, ("kind = opencv", "device = 0"), "device = 0, .* device = 1"),
+        ({**GENICAM, "decimation": 2}, GENICAM, "made with less, the station's file says decimation = 2"),
+        ({"kind": "opencv", "device": USB}, ("kind = opencv", "device = 0"), f"device = 0, .* device = {USB}"),
     ],
 )
 def test_what_was_measured_with_another_camera_or_region_is_refused(
@@ -144,6 +161,30 @@ def test_what_was_measured_with_another_camera_or_region_is_refused(
         calibrated(station(source), file(camera(source=made_with)))
     same = file(camera(source=station(source).cameras[0].source.place))
     assert calibrated(station(source), same).cameras[0].mm_per_px == 0.25
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"kind": "genicam"}, "without device another one may take its place; set device to its id or serial number"),
+        ({"kind": "opencv", "device": 0}, "with device = 0 another one may take its place; .* /dev/v4l/by-path"),
+        ({"kind": "opencv", "device": "/dev/video2"}, "with device = /dev/video2 another one"),
+    ],
+)
+def test_a_scale_is_of_a_camera_that_is_named(source: dict[str, Any], text: str) -> None:
+    """Another one may have its number after a replug; exposure and gain alone hold for it too."""
+    place = station(source).cameras[0].source.place
+    for changes in ({}, {"mm_per_px": None, "target": "none", "ignore": ZONES}):
+        with pytest.raises(ConfigurationError, match=rf"^/etc/c\.toml: camera 'top': .*{text}"):
+            calibrated(station(source), file(camera(source=place, **changes)))
+    calibrated(station(source), file(camera(source=place, mm_per_px=None, gain=2.0)))
+
+
+def test_every_setting_of_a_camera_is_of_its_place_or_leaves_it_alone() -> None:
+    """A new one must be thought of: whether it changes which part of the world a pixel shows."""
+    every = GenicamSource.model_fields
+    set_all = GenicamSource.model_construct(**dict.fromkeys(every, 1))  # type: ignore[arg-type]
+    assert set(every) - {line.partition(" = ")[0] for line in set_all.place} == LEAVE_ITS_PLACE
 
 
 def test_no_password_is_written_or_shown() -> None:
