@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -34,6 +35,7 @@ from edge.requests import (
     UseRecipe,
 )
 from edge.requests import Ledger as AskLedger
+from edge.settings import Endpoints, read_station
 from edge.tables import (
     line_from_missing,
     line_from_triggered,
@@ -54,9 +56,24 @@ class Asking(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    control: str = Field("tcp://127.0.0.1:5559", description="the station's control endpoint")
+    config: Path | None = Field(None, description="the station's TOML file: names its control endpoint")
+    control: str | None = Field(
+        None, description="the station's control endpoint; none = the one of --config, else tcp://127.0.0.1:5559"
+    )
     timeout_s: float = Field(TIMEOUT_S, gt=0, description="wait so long for an answer, three times")
     as_json: bool = Field(False, alias="json", description="print the answer as one JSON line")
+
+    @property
+    def endpoint(self) -> str:
+        """
+        Whom to ask.
+
+        Raises:
+            ConfigurationError: ``config`` is no station's file.
+        """
+        if self.control is not None:
+            return self.control
+        return (Endpoints() if self.config is None else read_station(self.config).endpoints).control
 
     def request(self) -> AnyRequest:
         """Return what is asked of the station; each command has its own."""
@@ -170,7 +187,7 @@ class Ctl(BaseModel):
     """
     Ask a running station. Each command has its own --help.
 
-    Exit codes: 0 done; 2 a bad flag; 5 refused, or no answer. The reason is one line on stderr.
+    Exit codes: 0 done; 2 a bad flag or file; 5 refused, or no answer. The reason is one line on stderr.
     """
 
     status: CliSubCommand[StatusCommand] = Field(description="the state of the station, its cameras, its alarms")
@@ -194,11 +211,12 @@ def ask(command: Ctl) -> int:
     Carry out one command.
 
     Raises:
+        ConfigurationError: ``--config`` is no station's file.
         RequestRefused: the station refused; carries the code.
         WireError: no answer, or one that is not what the protocol says.
     """
     asking: Any = get_subcommand(command, cli_exit_on_error=False)
-    with Requester(asking.control) as requester:
+    with Requester(asking.endpoint) as requester:
         if isinstance(asking, ReplayCommand):
             _replay(requester, asking)
             return 0

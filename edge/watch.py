@@ -29,6 +29,7 @@ from edge.commandline import run
 from edge.errors import ConfigurationError, WireError
 from edge.overlay import draw
 from edge.records import MaskHeader, PictureHeader, Status, Verdict
+from edge.settings import Endpoints, read_station
 from edge.subscription import Delivered, Missed, Subscription
 from edge.wire import verdict_from_header
 
@@ -56,11 +57,18 @@ _PAIRS_WAITING = 64
 class Subscribe(BaseModel):
     """Show the verdicts of a station as they come, and keep verdicts, masks and pictures in a folder."""
 
-    results: str = Field("tcp://127.0.0.1:5556", description="the station's results endpoint")
-    masks: str = Field("tcp://127.0.0.1:5557", description="the station's masks endpoint")
-    pictures: str = Field("tcp://127.0.0.1:5558", description="the station's pictures endpoint")
-    control: str = Field("tcp://127.0.0.1:5559", description="the station's control endpoint, for --from-last")
-    station: str = Field("", description="name of the station; empty = any that speaks there")
+    config: Path | None = Field(None, description="the station's TOML file: gives its name and the endpoints")
+    results: str = Field(
+        "", description="the station's results endpoint; none = of --config, else tcp://127.0.0.1:5556"
+    )
+    masks: str = Field("", description="the station's masks endpoint; none = of --config, else tcp://127.0.0.1:5557")
+    pictures: str = Field(
+        "", description="the station's pictures endpoint; none = of --config, else tcp://127.0.0.1:5558"
+    )
+    control: str = Field(
+        "", description="the station's control endpoint, for --from-last; none = of --config, else tcp://127.0.0.1:5559"
+    )
+    station: str = Field("", description="name of the station; none = of --config, else any that speaks there")
     from_last: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
@@ -85,8 +93,10 @@ def watch(command: Subscribe) -> int:
     Receive until told to end.
 
     Raises:
+        ConfigurationError: ``config`` is no station's file.
         WireError: nothing came for ``timeout_s``, or a message is not what the protocol says.
     """
+    command = _addressed(command)
     keeper = Keeper(command.save) if command.save is not None else None
     with Subscriber(
         command.results, command.masks, command.pictures, command.station, verdicts=command.from_last is None
@@ -98,6 +108,15 @@ def watch(command: Subscribe) -> int:
             _show(command, subscriber, resumed.receive, keeper)
             resumed.settle()
     return 0
+
+
+def _addressed(command: Subscribe) -> Subscribe:
+    """Return it with every endpoint: what is given, else what the file says, else what a station has by default."""
+    station = None if command.config is None else read_station(command.config)
+    endpoints = Endpoints() if station is None else station.endpoints
+    places = {name: getattr(command, name) or value for name, value in endpoints}
+    name = command.station or ("" if station is None else station.station)
+    return command.model_copy(update={**places, "station": name})
 
 
 def _show(

@@ -41,6 +41,7 @@ from edge.requests import (
 from edge.station.control import Control
 from edge.tables import table_from_counts, table_from_ledger, table_from_status
 from edge.wire import frames_from_message
+from tests.support.cameras import write_station
 from tests.support.records import status, verdict
 
 Ask = Callable[..., int]
@@ -174,6 +175,19 @@ def test_trigger_that_is_not_journaled_says_so(ask: Ask, stand: Stand, capsys: p
     asked = stand.asked[0]
     assert isinstance(asked, Trigger)
     assert (asked.mode, asked.cameras, asked.part_id) == (Mode.SIMULATED, None, None)
+
+
+def test_the_endpoint_may_be_a_file_s(stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second station has ports of its own; --control wins, and a file that is none is told."""
+    config = write_station(tmp_path / "line2.toml", {"name": "top", "source": {"kind": "synthetic"}})
+    stand.answers.append((DONE, ()))
+    assert main(["selftest", "--config", str(config)]) == 0
+    stand.answers.append((DONE, ()))
+    config.write_text("", encoding="utf-8")
+    assert main(["selftest", "--config", str(config), "--control", f"ipc://{tmp_path}/control"]) == 0
+    capsys.readouterr()
+    assert main(["selftest", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: cannot be read" in capsys.readouterr().err
 
 
 def test_status_is_a_table(ask: Ask, stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:

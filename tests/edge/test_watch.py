@@ -23,6 +23,7 @@ from edge.records import Reason
 from edge.subscription import Delivered, Missed
 from edge.watch import Keeper, Resumed, Subscribe, main, picture_path
 from edge.wire import frames_from_message
+from tests.support.cameras import write_station
 from tests.support.records import audit, mask, mask_reference, picture_header, reject, status, unknown, verdict, view
 from tests.support.standin import StandIn
 
@@ -422,6 +423,17 @@ def test_silence_ends_with_an_error(talker: Talker, capfd: pytest.CaptureFixture
     assert main([*talker.flags, "--lines", "--timeout-s", "0.1"]) == 5
     (line,) = capfd.readouterr().err.splitlines()
     assert talker.endpoints["results"] in line
+
+
+def test_endpoints_and_name_may_be_a_file_s(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A second station has ports of its own; a flag wins, and a file that is none is told."""
+    config = str(write_station(tmp_path / "line2.toml", {"name": "top", "source": {"kind": "synthetic"}}))
+    assert main(["--config", config, "--lines", "--timeout-s", "0.01"]) == 5
+    assert f"nothing came from ipc://{tmp_path}/results" in capfd.readouterr().err
+    assert main(["--config", config, "--lines", "--timeout-s", "0.01", "--results", f"ipc://{tmp_path}/other"]) == 5
+    assert f"nothing came from ipc://{tmp_path}/other" in capfd.readouterr().err
+    assert main(["--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: cannot be read" in capfd.readouterr().err
 
 
 def test_a_bad_endpoint_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
