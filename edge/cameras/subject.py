@@ -163,6 +163,11 @@ def _bare(flags: Looking) -> Subject:
         number_or_path = int(device) if device.isdigit() else device
         source = {"kind": "opencv", "device": number_or_path, "rate_hz": flags.rate_hz, **asked}
         return _subject(device, source, largest)
+    if "/" in device:
+        raise ConfigurationError(
+            f"--device {device}: no such file or folder; expected one, or /dev/video0, an address as rtsp://..., or a "
+            "GenICam id of camera list"
+        )
     return _genicam(device, flags.rate_hz, asked)
 
 

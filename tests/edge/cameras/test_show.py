@@ -223,6 +223,8 @@ def test_a_video_file_is_a_device(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--config", "a.toml", "--width", "64"], 2, "with --device alone"),
         (["--config", "missing.toml"], 2, "cannot be read"),
         (["--device", "0", "--frames", "0"], 2, "--frames"),
+        (["--device", "/nonexistent/folder"], 2, "--device /nonexistent/folder: no such file or folder; expected one"),
+        (["--device", "trial/clip.avi"], 2, "--device trial/clip.avi: no such file or folder"),
     ],
 )
 def test_bad_input_is_one_line(args: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
