@@ -176,8 +176,13 @@ def with_given(kept: Kept, given: Given) -> Kept:
     all_given = (*kept.given, given)[-_KEPT:]
     if not given.passed:
         return msgspec.structs.replace(kept, given=all_given, tries=0)
-    unproven = tuple(one for one in kept.unproven if one.basis != given.basis)
+    unproven = tuple(_before(one, given.utc_us) for one in kept.unproven if one.basis != given.basis)
     return msgspec.structs.replace(kept, given=all_given, tries=0, unproven=unproven, closed=None)
+
+
+def _before(one: Unproven, utc_us: int) -> Unproven:
+    """Return it as used before that moment, as it was: a clock that was ahead then must not put it off for years."""
+    return one if one.utc_us < utc_us else msgspec.structs.replace(one, utc_us=utc_us - 1)
 
 
 def due_next(kept: Kept, basis: Basis, settings: ChallengeSettings, shifts: tuple[str, ...], calendar: Calendar) -> Due:
@@ -195,7 +200,7 @@ def due_next(kept: Kept, basis: Basis, settings: ChallengeSettings, shifts: tupl
     utc_us, why = _by_time(passed, settings, shifts)
     if kept.is_unproven(basis):
         since_us = kept.unproven_since(basis)
-        if since_us is None:
+        if since_us is None or since_us > now_us:
             return _at_once(now_us, _others(passed.basis, basis))
         if since_us < utc_us:
             utc_us, why = since_us, _others(passed.basis, basis)

@@ -20,6 +20,7 @@ from edge.station.due import (
     noted,
     state_at,
     utc_us_from_shift,
+    with_given,
 )
 
 MINUTE_US = 60_000_000
@@ -133,6 +134,23 @@ def test_after_the_next_challenge_another_recipe_has_a_grace_again_but_not_the_s
     kept = noted(noted(kept, B, later + 1), C, later + 2)
     assert [one.utc_us for one in kept.unproven] == [TEN + 3, later + 2]
     assert (state(kept, at(later + 3), B), state(kept, at(later + 3), C)) == ("overdue", "due")
+
+
+def test_what_was_tried_while_the_clock_was_ahead_is_due_all_the_same() -> None:
+    """B was tried in 2031, as the clock said, and A is passed now: B is due from now on, not in five years."""
+    ahead = noted(PASSED, B, TEN + 5 * 8760 * HOUR_US)
+    later = TEN + HOUR_US
+    kept = with_given(msgspec.structs.replace(ahead, closed=Closed(utc_us=later, why="a shift")), given(later))
+    assert [(one.basis, one.utc_us) for one in kept.unproven] == [(B, later - 1)]
+    assert (state(kept, at(later + 29 * MINUTE_US), B), state(kept, at(later + 30 * MINUTE_US), B)) == (
+        "due",
+        "overdue",
+    )
+    kept = noted(kept, C, later + 20 * MINUTE_US)
+    assert kept.unproven[-1].utc_us == later + 20 * MINUTE_US, "C was not in use before"
+    # As a release before this one has kept it.
+    kept = msgspec.structs.replace(ahead, given=(*ahead.given, given(later)))
+    assert state(kept, at(later + 1), B) == "overdue"
 
 
 def test_the_hundred_and_first_recipe_has_no_grace() -> None:
