@@ -28,6 +28,7 @@ _SHOWN_EVERY_S = 0.1
 _LINE_EVERY_S = 1.0
 _RATE_OVER = 30
 _NEAR_PEAK = 0.95
+_WRONG = "bold red"
 
 Region = Annotated[str, Field(pattern=r"^\d{1,5},\d{1,5},[1-9]\d{0,4},[1-9]\d{0,4}$")]
 
@@ -44,12 +45,12 @@ class Focus(Looking):
 
 
 class Sharpness(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one picture; printed by --json as one line."""
+    """Of one picture; printed by --json as one line. Of a part without a picture nothing is measured: None."""
 
-    sharpness: float
+    sharpness: float | None
     peak: float
-    brightness: float
-    saturated: float
+    brightness: float | None
+    saturated: float | None
     rate_hz: float | None
     fault: str
 
@@ -122,7 +123,7 @@ class _Meter:
         peak = 0.0 if self._last is None else self._last.peak
         if look.picture is None or look.measures is None:
             nothing = Sharpness(
-                sharpness=0.0, peak=peak, brightness=0.0, saturated=0.0, rate_hz=self._rate_hz(), fault=look.fault
+                sharpness=None, peak=peak, brightness=None, saturated=None, rate_hz=self._rate_hz(), fault=look.fault
             )
             self._last = nothing
             return nothing
@@ -162,30 +163,46 @@ class _Meter:
 
 
 def line_from_sharpness(sharpness: Sharpness) -> Text:
-    """Return everything on one line; green as long as the lens stands near the best so far."""
-    share = sharpness.sharpness / sharpness.peak if sharpness.peak > 0 else 0.0
+    """
+    Return everything on one line; green as long as the lens stands near the best so far.
+
+    Of a part that was not measured it is the fault alone.
+    """
+    if sharpness.sharpness is None or sharpness.brightness is None or sharpness.saturated is None:
+        return Text(f"no picture: {sharpness.fault}", _WRONG)
+    share = _share(sharpness)
     rate = "" if sharpness.rate_hz is None else f", {sharpness.rate_hz:.3g} Hz"
     style = "green" if share >= _NEAR_PEAK else ""
     line = Text(f"sharpness {sharpness.sharpness:8.1f}, {share:4.0%} of the sharpest {sharpness.peak:.1f}", style)
     line.append(f"; brightness {sharpness.brightness:.1f}, saturated {sharpness.saturated:.2%}{rate}", "default")
+    if sharpness.fault:
+        line.append(f"; {sharpness.fault}", _WRONG)
     return line
 
 
+def _share(sharpness: Sharpness) -> float:
+    return (sharpness.sharpness or 0.0) / sharpness.peak if sharpness.peak > 0 else 0.0
+
+
 def _table(sharpness: Sharpness) -> Table:
-    share = sharpness.sharpness / sharpness.peak if sharpness.peak > 0 else 0.0
+    share = _share(sharpness)
     near = share >= _NEAR_PEAK
     table = Table.grid(padding=(0, 2))
     bar = Text("#" * round(share * _BAR), "green" if near else "yellow").append(
         "." * (_BAR - round(share * _BAR)), "dim"
     )
     table.add_row(
-        "sharpness", Text(f"{sharpness.sharpness:10.1f}", "bold"), bar, f"{share:4.0%} of {sharpness.peak:.1f}"
+        "sharpness", Text(_number(sharpness.sharpness, "10.1f"), "bold"), bar, f"{share:4.0%} of {sharpness.peak:.1f}"
     )
-    saturated = Text(f"{sharpness.saturated:10.2%}", "" if sharpness.saturated < 0.001 else "bold red")
-    table.add_row("brightness", f"{sharpness.brightness:10.1f}", "0 is black, 255 white", "")
+    lost = sharpness.saturated is not None and sharpness.saturated >= 0.001
+    saturated = Text(_number(sharpness.saturated, "10.2%"), _WRONG if lost else "")
+    table.add_row("brightness", _number(sharpness.brightness, "10.1f"), "0 is black, 255 white", "")
     table.add_row("saturated", saturated, "of the pixels; above 0 detail is lost in the lights", "")
-    rate = "-" if sharpness.rate_hz is None else f"{sharpness.rate_hz:10.3g}"
-    table.add_row("rate [Hz]", rate, "Ctrl-C ends", "")
+    table.add_row("rate [Hz]", _number(sharpness.rate_hz, "10.3g"), "Ctrl-C ends", "")
     if sharpness.fault:
-        table.add_row("UNKNOWN", "", Text(sharpness.fault, "bold red", overflow="fold"), "")
+        table.add_row("UNKNOWN", "", Text(sharpness.fault, _WRONG, overflow="fold"), "")
     return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

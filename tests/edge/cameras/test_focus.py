@@ -101,7 +101,21 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("#" * 20 + "." * 20, "50% of 100.0", "2.00%", "29.9", "UNKNOWN(drift): x", "Ctrl-C"):
         assert part in said
     assert max(len(line.rstrip()) for line in said.splitlines()) <= 100
-    assert line_from_sharpness(half).plain.count("\n") == 0
+    line = line_from_sharpness(half).plain
+    assert line.count("\n") == 0
+    assert line.endswith("; UNKNOWN(drift): x")
+
+
+def test_a_part_that_was_not_measured_is_its_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """No number stands for it, in the line and in the bar."""
+    none = Sharpness(
+        sharpness=None, peak=100.0, brightness=None, saturated=None, rate_hz=None, fault="UNKNOWN(camera): x"
+    )
+    assert line_from_sharpness(none).plain == "no picture: UNKNOWN(camera): x"
+    Console(width=100).print(_table(none))
+    said = capsys.readouterr().out
+    assert "UNKNOWN(camera): x" in said
+    assert "0.0 " not in said.replace("100.0", "")
 
 
 def test_a_part_without_a_picture_does_not_move_the_peak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +123,7 @@ def test_a_part_without_a_picture_does_not_move_the_peak(tmp_path: Path, capsys:
     folder = write_pictures(tmp_path / "p", blurred(0))
     (folder / "x.png").write_bytes(b"no picture")
     first, second = lines(capsys, "--device", str(folder))
-    assert (second["sharpness"], second["peak"]) == (0.0, first["peak"])
+    assert (second["sharpness"], second["peak"]) == (None, first["peak"])
     assert "UNKNOWN(camera)" in second["fault"]
 
 
