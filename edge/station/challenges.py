@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from edge.station.due import (
     Told,
     due_next,
     noted,
+    shifts_ahead,
     state_at,
-    utc_us_from_shift,
+    utc_us_seen,
     with_given,
 )
 from edge.station.masters import fault_of_shown, judged, name_of
@@ -51,7 +52,7 @@ class Challenges:
     Args:
         station: as it works, with what was calibrated.
         folder: the state directory; None = nothing outlives a restart.
-        shift: the latest that the journal knows: the clock has shown its beginning.
+        counted: returns the shifts that the ledger knows: the clock has shown their beginnings.
         scribe: writes what is kept; None = the loop does.
 
     Attributes:
@@ -66,7 +67,7 @@ class Challenges:
         folder: Path | None,
         clock: Clock,
         reporter: Reporter,
-        shift: str = "",
+        counted: Callable[[], Iterable[str]] = tuple,
         scribe: Scribe | None = None,
     ) -> None:
         self._settings = station.challenge
@@ -75,6 +76,7 @@ class Challenges:
         self._setup = _hash_of(station)
         self._clock = clock
         self._reporter = reporter
+        self._counted = counted
         self._file = EventualFile(None if self._settings is None else folder, _FILE, Kept, scribe)
         self._recent: OrderedDict[int, Verdict] = OrderedDict()
         self._from_us = clock.now_us()
@@ -88,7 +90,7 @@ class Challenges:
         self.unkept = ""
         self._shown: tuple[ChallengeState | None, str] = (None, "")
         self._kept = self._read()
-        self._calendar = Calendar(max(self._kept.seen_utc_us, utc_us_from_shift(shift)), clock.now_us())
+        self._calendar = Calendar(utc_us_seen(self._kept, counted()), clock.now_us())
         if self._settings is not None:
             self._begin()
 
@@ -207,13 +209,15 @@ class Challenges:
         if fault:
             return fault
         parts = tuple(judged(masters[shown.name], self._recent[shown.part]) for shown in request.parts)
+        utc_us = self._clock.utc_us()
         given = Given(
-            utc_us=self._clock.utc_us(),
+            utc_us=utc_us,
             by=request.by,
             passed=all(part.right for part in parts),
             basis=Basis(recipe=recipe_hash, bundle=bundle_hash, setup=self._setup),
             parts=tuple(map(_told, parts)),
             unnamed=self._kept.tries - len(parts),
+            ahead=shifts_ahead(self._counted(), utc_us),
         )
         return self._given(request, given, parts)
 

@@ -170,7 +170,7 @@ def serve(
                 wakeup.for_journal,
                 starts=starts,
                 calibration=calibration,
-                challenges=Challenges(station, kept, SYSTEM_CLOCK, reporter, journal.ledger.newest, scribe),
+                challenges=Challenges(station, kept, SYSTEM_CLOCK, reporter, lambda: journal.ledger.shifts, scribe),
                 once=once,
             )
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ sooner: it is believed to go on while time passes, and never to go back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,6 +62,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Told, ...]
     unnamed: int
     """Parts of mode challenge since the one before that it does not name: tries that came to nothing."""
+    ahead: tuple[str, ...] = ()
+    """Shifts that the ledger knew and that were still to begin: a clock that was ahead has counted parts in them."""
 
 
 class Unproven(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +152,22 @@ class Due:
     utc_us: int
     why: str
     closes_utc_us: int
+
+
+def utc_us_seen(kept: Kept, shifts: Iterable[str]) -> int:
+    """
+    Return the latest time that a clock has shown, as far as it is believed.
+
+    Args:
+        shifts: what the ledger knows; those that were ahead of the challenge that was passed last prove nothing.
+    """
+    ahead = () if kept.passed is None else kept.passed.ahead
+    return max((kept.seen_utc_us, *(utc_us_from_shift(shift) for shift in shifts if shift not in ahead)))
+
+
+def shifts_ahead(shifts: Iterable[str], utc_us: int) -> tuple[str, ...]:
+    """Return which of these begin later than that."""
+    return tuple(sorted(shift for shift in shifts if utc_us_from_shift(shift) > utc_us))
 
 
 def utc_us_from_shift(shift: str) -> int:

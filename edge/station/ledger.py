@@ -95,9 +95,9 @@ class Ledger:
         )
 
     @property
-    def newest(self) -> str:
-        """Name of the latest shift that anything was counted in; empty = nothing was."""
-        return max((shift for shift, _ in self._accounts), default=_FOR_EVER)
+    def shifts(self) -> frozenset[str]:
+        """Names of the shifts that anything was counted in."""
+        return frozenset(shift for shift, _ in self._accounts) - {_FOR_EVER}
 
     @property
     def open(self) -> int:

@@ -299,7 +299,9 @@ class Bench:
             Maintenance(folder, self.clock, reporter),
             self.clock,
             calibration=calibration,
-            challenges=Challenges(self.station, folder, self.clock, reporter, scribe=scribe),
+            challenges=Challenges(
+                self.station, folder, self.clock, reporter, lambda: self.journal.ledger.shifts, scribe
+            ),
             wait=self.dues.append,
             wait_for_journal=self.let_pass,
             starts=None if service is None else Starts(service, self.clock, scribe),

@@ -17,6 +17,7 @@ from edge.station import challenges
 from edge.station import scribe as scribes
 from edge.station.challenges import Challenges
 from edge.station.kept import KeptFile
+from edge.station.nojournal import Records
 from edge.station.scribe import Scribe
 from tests.support.station import Bench, FakeClock
 
@@ -29,6 +30,7 @@ def bench(
     clock: FakeClock | None = None,
     cameras: Sequence[str | dict[str, str]] = ("cam1",),
     scribe: Scribe | None = None,
+    journal: Records | None = None,
     **challenge: Any,
 ) -> Bench:
     """Return a station that asks for challenges, ready but for them; without *clock* it is ten in the morning."""
@@ -36,7 +38,7 @@ def bench(
         clock = FakeClock()
         clock.utc_ahead_us = round(datetime(2026, 11, 23, 10).timestamp() * 1e6) - clock.utc_us()
     settings = {"hang_s": 1e6, "trigger": "software", "challenge": {"parts": MASTERS, **challenge}}
-    one = Bench(folder=folder, clock=clock, cameras=cameras, scribe=scribe, **settings)  # type: ignore[arg-type]
+    one = Bench(folder=folder, clock=clock, cameras=cameras, scribe=scribe, journal=journal, **settings)  # type: ignore[arg-type]
     one.get_ready()
     return one
 
@@ -363,9 +365,29 @@ def test_the_ledger_knows_a_later_time_than_a_clock_that_was_set_back(tmp_path: 
     one = bench(tmp_path, grace_min=30)
     give(one)
     reporter = one.loop._reporter
-    again = Challenges(one.station, tmp_path, one.clock, reporter, "2026-11-23T22:00")
+    again = Challenges(one.station, tmp_path, one.clock, reporter, lambda: ("2026-11-23T22:00",))
     assert again.state == "overdue"
-    assert Challenges(one.station, tmp_path, one.clock, reporter, "2026-11-23T06:00").state == "overdue", "for good"
+    assert Challenges(one.station, tmp_path, one.clock, reporter).state == "overdue", "for good"
+
+
+def test_a_part_that_was_counted_under_a_clock_that_was_ahead_closes_no_later_start(tmp_path: Path) -> None:
+    """The ledger knows a shift of 2031 for ever; a challenge that is passed with the right clock ends that."""
+    one = bench(tmp_path, grace_min=30)
+    give(one)
+    years_us = 5 * 365 * 86_400_000_000
+    one.clock.utc_ahead_us += years_us
+    product(one)
+    one.after(1300)
+    one.clock.utc_ahead_us -= years_us
+    one.after(1300)
+    assert (state(one), max(one.journal.ledger.shifts)[:4]) == ("overdue", "2031")
+    give(one, id_="d")
+    for _ in range(2):
+        one = bench(tmp_path, one.clock, journal=one.journal, grace_min=30)
+        assert (state(one), product(one)) == ("passed", PASSED)
+    one.journal.ledger.add("2031-12-01T06:00", Mode.PRODUCTION, "refused")
+    one = bench(tmp_path, one.clock, journal=one.journal, grace_min=30)
+    assert state(one) == "overdue", "of a shift that came after it nothing was known then"
 
 
 def test_a_part_counts_once_and_only_if_the_station_saw_it() -> None:
