@@ -12,6 +12,10 @@ documentation, "Working with Quantized Types", explicit quantisation.
 
 from __future__ import annotations
 
+# Before ONNX Runtime.
+import edge.quiet  # noqa: F401
+
+# isort: split
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -8,7 +8,6 @@ stale is computed on.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol
@@ -18,11 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+import edge.quiet  # noqa: F401
 from edge.errors import ConfigurationError, InferenceFailed
-
-# OpenVINO tells its maker of each import and conversion, unless it finds the package that does so missing. To Python it
-# is, from here on, in this process: a setting or a file in a home directory would be one that somebody can lose.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 BackendName = Literal["openvino", "onnxruntime", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -14,18 +9,6 @@ from onnx import TensorProto, helper, numpy_helper
 from edge.errors import BundleError, ConfigurationError
 from edge.inspector.backend import BackendSettings
 from edge.inspector.backend.openvino import OpenVinoEngine, _require_precision
-
-_LISTENING = """
-import socket, sys
-asked = []
-def refuse(*address, **options):
-    asked.append(address)
-    raise OSError("refused")
-socket.create_connection = socket.getaddrinfo = refuse
-import edge.inspector.backend.openvino
-from openvino.tools import ovc
-print(asked, sorted(name for name in sys.modules if name.startswith("openvino_telemetry.")))
-"""
 
 
 def scaling_network(weight: float) -> bytes:
@@ -72,17 +55,3 @@ def test_bf16_needs_a_cpu_that_has_it() -> None:
 
     with pytest.raises(ConfigurationError, match=r"precision 'bf16'.*FP32, INT8.*choose precision 'fp32'"):
         _require_precision(OldCore(), "bf16")
-
-
-def test_nothing_is_told_to_anybody(tmp_path: Path) -> None:
-    """Its import asks for no address and leaves no file in the home directory, where no opt-out lies."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
-    done = subprocess.run(
-        [sys.executable, "-c", _LISTENING],
-        env={**environment, "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "[] []\n"
-    assert list(tmp_path.iterdir()) == []
