@@ -96,7 +96,9 @@ def refuse(program: str, message: str) -> int:
 def _parsed(program: str, command: type[T], args: Sequence[str]) -> T:
     settings: type[Any] = command
     if not issubclass(command, BaseSettings):
-        settings = type(command.__name__, (_FlagsOnly, command), {"__doc__": command.__doc__})
+        # A flag has one name, also where Python calls its field by another.
+        members = {"__doc__": command.__doc__, "model_config": SettingsConfigDict(populate_by_name=False)}
+        settings = type(command.__name__, (_FlagsOnly, command), members)
     source: CliSettingsSource[Any] = CliSettingsSource(
         settings,
         cli_prog_name=program,

@@ -159,6 +159,7 @@ def wait_for_enter(words: str) -> None:
     sys.stderr.write(words)
     sys.stderr.flush()
     if not sys.stdin.readline():
+        sys.stderr.write("\n")
         raise ConfigurationError("nobody is at the terminal to press Enter: give --yes where parts come by themselves")
 
 

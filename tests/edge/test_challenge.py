@@ -57,10 +57,11 @@ def test_a_station_that_is_not_there_is_told(
     assert "no status of station line1 in 0.05 s; does it run?" in capsys.readouterr().err
 
 
-def test_nobody_at_the_terminal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that waits for Enter would wait for ever."""
+def test_nobody_at_the_terminal_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that waits for Enter would wait for ever; the error stands on a line of its own."""
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     with pytest.raises(ConfigurationError, match="give --yes"):
         wait_for_enter("Put it there ")
+    assert capsys.readouterr().err == "Put it there \n"
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     wait_for_enter("Put it there ")

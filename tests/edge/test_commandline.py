@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg, CliSubCommand, get_subcommand
 
 from edge.commandline import run
@@ -18,6 +18,14 @@ class Cut(BaseModel):
     picture: CliPositionalArg[Path] = Field(description="what to cut")
     max_tiles: int = Field(16, ge=1, description="most tiles")
     fast: bool = Field(False, description="do not look twice")
+
+
+class Listing(BaseModel):
+    """List pictures."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    as_json: bool = Field(False, alias="json", description="print JSON")
 
 
 class Tool(BaseModel):
@@ -36,6 +44,22 @@ def test_flags_become_a_model() -> None:
 
     assert run("edge-cut", Cut, ["a.png", "--max-tiles", "3", "--fast"], body) == 7
     assert seen == [Cut(picture=Path("a.png"), max_tiles=3, fast=True)]
+
+
+def test_a_flag_has_one_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """That of its alias; the field's own is Python's."""
+    seen: list[Listing] = []
+
+    def body(command: Listing) -> int:
+        seen.append(command)
+        return 0
+
+    assert run("edge-list", Listing, ["--json"], body) == 0
+    assert seen == [Listing(as_json=True)]
+    assert run("edge-list", Listing, ["--as-json"], body) == 2
+    with pytest.raises(SystemExit):
+        run("edge-list", Listing, ["--help"], body)
+    assert "as-json" not in capsys.readouterr().out
 
 
 def test_environment_does_not_fill_a_plain_model(monkeypatch: pytest.MonkeyPatch) -> None:
