@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from edge.settings import CameraSettings
 from engines.contract import PixelFormat
 
 _SATURATED = 255
+# Somebody who waits for so long wants to know what for.
+_SILENT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,18 @@ class Session:
         Raises:
             CameraError: it fails, or gives nothing for as long as it may.
         """
-        silent_since_s = time.monotonic()
+        silent_since_s, said = time.monotonic(), False
         while time.monotonic() - silent_since_s < self._patience_s:
+            if not said and time.monotonic() - silent_since_s > _SILENT_S:
+                sys.stderr.write(f"waiting for a picture, {self._patience_s:g} s at most\n")
+                said = True
             try:
                 taken = self._camera.read()
             except SourceEnded:
                 return
             if taken is not None and not self._was_taken_for_the_wrong_format(taken):
                 yield self._look(taken)
-                silent_since_s = time.monotonic()
+                silent_since_s, said = time.monotonic(), False
         name = self._subject.settings.name
         raise CameraError(
             f"camera '{name}': no picture within {self._patience_s:g} s; does the line stand, or is its trigger "

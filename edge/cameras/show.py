@@ -22,7 +22,7 @@ from edge.cameras.session import Look, Session
 from edge.cameras.subject import Looking, Subject, features_of, subject_of
 from edge.errors import CameraError, EdgeError
 from edge.inspector.drift import Measures
-from edge.settings import CameraSettings, GenicamSource, OpenCVSource, Station
+from edge.settings import CameraSettings, FolderSource, GenicamSource, OpenCVSource, Station
 from engines.contract import PixelFormat
 
 _WRONG = "bold red"
@@ -219,7 +219,7 @@ def _print(subject: Subject, shown: Shown) -> None:
         ("brightness", _measure(shown.brightness, ".1f", limits.brightness_low, limits.brightness_high)),
         ("sharpness", _measure(shown.sharpness, ".1f", limits.sharpness_low, None)),
         ("saturated", _measure(shown.saturated, ".2%", None, None)),
-        ("numbered", Text(_NUMBERED[shown.numbered])),
+        ("numbered", Text(_numbered(subject.settings.source, numbered=shown.numbered))),
         ("triggerable", Text(_triggerable(subject, shown))),
         ("counts", Text(_COUNTS[shown.counts])),
         *_unknown(shown),
@@ -231,10 +231,6 @@ def _print(subject: Subject, shown: Shown) -> None:
         console.print(_settings_table(shown.settings))
 
 
-_NUMBERED = {
-    True: "yes: a gap in its numbers proves a lost picture",
-    False: "no: a lost picture shows in the times alone, and best with rate_hz set",
-}
 _TRIGGERABLE = {
     True: 'yes: trigger = "software" gives a picture taken after the request',
     False: 'no: trigger = "software" would be refused',
@@ -243,6 +239,14 @@ _COUNTS = {
     True: "yes: its numbers go on while it is closed",
     False: "no: what passes while it is closed is not known",
 }
+
+
+def _numbered(source: object, *, numbered: bool) -> str:
+    if numbered:
+        return "yes: a gap in its numbers proves a lost picture"
+    if isinstance(source, FolderSource):
+        return "no: what its writer loses nobody can know"
+    return "no: a lost picture shows in the times alone, and best with rate_hz set"
 
 
 def _triggerable(subject: Subject, shown: Shown) -> str:

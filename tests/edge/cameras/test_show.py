@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.cameras import session as session_module
 from edge.cameras import show as show_module
 from edge.cameras.main import main
 from edge.settings import CameraSettings
@@ -237,6 +238,31 @@ def test_a_camera_that_the_file_does_not_have_is_refused(tmp_path: Path, capsys:
     config = str(write_station(tmp_path / "line1.toml", STRIP, {**STRIP, "name": "side"}))
     assert "no camera 'back'; it has top, side" in refused(capsys, "back", "--config", config, code=2)
     assert "say top or side" in refused(capsys, "--config", config, code=2)
+
+
+def test_who_waits_is_told_what_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, and for how long; on stderr, so that a script's JSON stays whole."""
+    monkeypatch.setattr(session_module, "_SILENT_S", 0.1)
+    camera = {"name": "top", "source": {"kind": "folder", "path": tmp_path}}
+    config = str(write_station(tmp_path / "line1.toml", camera))
+    assert main(["show", "--config", config, "--patience-s", "0.4"]) == 4
+    waiting, failed = capsys.readouterr().err.splitlines()
+    assert waiting == "waiting for a picture, 0.4 s at most"
+    assert "no picture within 0.4 s" in failed
+
+
+def test_a_folder_has_no_rate_to_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are numbered by us, and no time tells which one is missing."""
+    monkeypatch.setenv("COLUMNS", "300")
+    source = {"kind": "folder", "path": write_pictures(tmp_path / "in", blurred(0)), "settle_ms": 10}
+    config = write_station(tmp_path / "line1.toml", {"name": "top", "height": 48, "width": 64, "source": source})
+    said = printed(capsys, "--config", str(config), "--patience-s", "0.3")
+    assert "numbered no: what its writer loses nobody can know" in said
+    assert "rate_hz" not in said
 
 
 def test_a_silent_camera_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
