@@ -141,7 +141,7 @@ class Inspector:
         return CameraThread(
             settings,
             self._station,
-            make_camera(settings, equipment.manifest.format),
+            make_camera(settings, equipment.manifest.format, resumed=settings.name in self._spawn.resume_from),
             self._rings[settings.name],
             self._context,
             self._spawn.to_station,

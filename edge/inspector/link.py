@@ -283,7 +283,7 @@ class Spawn(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str
     """Folder of the bundle that is active."""
     resume_from: dict[str, int]
-    """By camera: the first frame number that no earlier inspector has reported."""
+    """By camera that was open in this run: the first frame number that no earlier inspector has reported."""
     bundle_hash: str = ""
     """Of the bundle that is active: another one in that folder is refused. Empty = any, at the very first start."""
     releases: dict[str, int] = {}

@@ -80,6 +80,7 @@ class Cameras:
             for c in settings
         }
         self._counts = {c.name: Count(c.name) for c in settings if c.trigger != "software"}
+        self._opened: set[str] = set()
         self._opens: dict[str, tuple[int, int]] = {}
         self.openings = 0
         self._heard_us: dict[str, int] = {}
@@ -96,6 +97,8 @@ class Cameras:
         before = self._status[message.camera]
         self._set(message.camera, state=message.state, detail=message.text, numbered=message.numbered)
         self._heard_us[message.camera] = now_us
+        if message.state == "open":
+            self._opened.add(message.camera)
         self.openings += message.state == "open" and before.state != "open"
         count = self._counts.get(message.camera)
         if message.state == "open" and count is not None:
@@ -131,8 +134,9 @@ class Cameras:
                 self._set(name, state="closed", detail=text)
 
     def resume_from(self) -> dict[str, int]:
-        """Return by camera the first frame number that was not reported yet."""
-        return {c.name: c.last_frame + 1 for c in self._status.values() if c.last_frame is not None}
+        """Return the first frame number that was not reported yet, by camera, of each that was open in this run."""
+        seen = {c.name: c.last_frame + 1 for c in self._status.values() if c.last_frame is not None}
+        return {**dict.fromkeys(self._opened, 1), **seen}
 
     def all_in(self, *states: str) -> bool:
         return all(camera.state in states for camera in self._status.values())

@@ -115,7 +115,7 @@ class Supervisor:
         Args:
             recipe: the active RecipeFile as JSON.
             bundle: the active one, or what is used in its place.
-            resume_from: by camera the first frame number that was not reported yet.
+            resume_from: by camera that was open in this run, the first frame number that was not reported yet.
             proven: what an earlier inspector has proven; a bundle of another hash is refused then.
         """
         self.number += 1

@@ -120,12 +120,13 @@ class Watched(Protocol):
         ...
 
 
-def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
+def make_camera(settings: CameraSettings, format_: PixelFormat, *, resumed: bool = False) -> Camera:
     """
     Return the closed camera that *settings* describe.
 
     Args:
         format_: what the bundle's networks take.
+        resumed: another process of the station's run had it open before.
 
     Raises:
         ConfigurationError: the source can never deliver *format_*, so that every part would be UNKNOWN(geometry); or
@@ -154,6 +155,7 @@ def make_camera(settings: CameraSettings, format_: PixelFormat) -> Camera:
             format_,
             convert=settings.convert_to is not None,
             from_arrival=settings.overload != "every",
+            resumed=resumed,
         )
     if isinstance(settings.source, OpenCVSource):
         from edge.inspector.camera.opencv import OpenCVCamera

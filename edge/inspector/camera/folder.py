@@ -51,6 +51,7 @@ class FolderCamera:
 
     Args:
         from_arrival: a part's time is when its file came; False = when it is read, however long it lay there.
+        resumed: another process of this run had it open before.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class FolderCamera:
         *,
         convert: bool,
         from_arrival: bool,
+        resumed: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._source = source
         self._format = format_
         self._convert = convert
         self._from_arrival = from_arrival
+        self._resumed = resumed
         self._clock = clock
         self._watch = FolderWatch()
         # Outlives a close: what was taken already is no new part when the folder comes back.
@@ -92,7 +95,7 @@ class FolderCamera:
         # Before the folder is gone through: nothing comes unseen in between.
         self._watch.start(self._source.path)
         try:
-            said = self._begun(resume_from)
+            said = self._begun(self._resumed or resume_from > 1)
         except CameraError:
             self.close()
             raise
@@ -133,7 +136,7 @@ class FolderCamera:
 
     # ---- what comes ------------------------------------------------------------------------------------------
 
-    def _begun(self, resume_from: int) -> str:
+    def _begun(self, resumed: bool) -> str:
         """Take in what lies there already; return what becomes of it, for people."""
         now_us = self._clock.now_us()
         if self._spool is not None:
@@ -147,15 +150,15 @@ class FolderCamera:
             if self._source.existing == "inspect":
                 return f"{spool.look(now_us)} pictures lie there already"
             if self._mark is not None:
-                return self._begun_to_keep(spool, self._mark, resume_from, now_us)
-            if resume_from == 1:
+                return self._begun_to_keep(spool, self._mark, resumed, now_us)
+            if not resumed:
                 return f"{spool.look(now_us, Fate.IGNORE)} pictures that lie there are moved away"
-            # This run has taken parts before: what lies there came while there was no process to see it.
+            # This run has watched it before: what lies there came while there was no process to see it.
             return f"{spool.look(now_us, Fate.REFUSE, _MISSED)} pictures came while nobody watched"
 
-    def _begun_to_keep(self, spool: Spool, mark: Mark, resume_from: int, now_us: int) -> str:
+    def _begun_to_keep(self, spool: Spool, mark: Mark, resumed: bool, now_us: int) -> str:
         """As _begun(), where old pictures lie among those that came while there was no process to see it."""
-        last = mark.read() if resume_from > 1 else None
+        last = mark.read() if resumed else None
         if last is not None:
             mark.open(last)
             old, _ = spool.take(last)
@@ -165,7 +168,7 @@ class FolderCamera:
         marked = mark.open(newest)
         spool.looked(now_us)
         said = f"{old} pictures that lie there are left alone"
-        if resume_from > 1:
+        if resumed:
             said += "; which of them came while nobody watched is not known"
         return said if marked else f"{said}; it cannot be written: what comes while nobody watches will not be noticed"
 
@@ -325,7 +328,7 @@ class FolderCamera:
         if last is None or self._spool is None:
             return
         if self._mark is not None and identity_of(last.path) == last.identity:
-            self._mark.move(point_of(last.path))
+            self._mark.move(point_of(last.path), self._spool.waits)
         if self._source.afterwards != "keep" and identity_of(last.path) == last.identity:
             with _told(last.path):
                 if self._source.afterwards == "delete" and last.inspected:

@@ -34,6 +34,7 @@ class Mark:
         self._path = folder / f".edge-inspect-{zlib.crc32(pattern.encode()):08x}"
         self._writes = False
         self._point: Point = (0, 0)
+        self._newest: Point = (0, 0)
 
     def read(self) -> Point | None:
         """Return the last one that was answered, None when nothing says so."""
@@ -45,13 +46,23 @@ class Mark:
 
     def open(self, point: Point) -> bool:
         """Begin to mark there; return False where nothing can be written."""
-        self._writes, self._point = True, (-1, 0)
+        self._writes, self._point, self._newest = True, (-1, 0), point
         self.move(point)
         return self._writes
 
-    def move(self, point: Point | None) -> None:
-        """Note that this one was answered, if it came after the last; what cannot be written ends it."""
-        if not self._writes or point is None or point <= self._point:
+    def move(self, point: Point | None, waits: Point | None = None) -> None:
+        """
+        Note that this one was answered; what cannot be written ends it.
+
+        Args:
+            waits: where the oldest one stands that was not answered yet. What was answered and came after it counts
+                when that one was: to answer one twice is better than never.
+        """
+        if not self._writes or point is None:
+            return
+        self._newest = max(self._newest, point)
+        point = self._newest if waits is None or self._newest[0] <= waits[0] else (waits[0], 0)
+        if point <= self._point:
             return
         self._point = point
         try:

@@ -18,7 +18,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from edge.inspector.camera.files import Identity, is_picture
-from edge.inspector.camera.mark import Point
+from edge.inspector.camera.mark import Point, point_of
 from edge.inspector.camera.watch import MOST_NOTES, Note
 from edge.settings import FolderSource
 
@@ -56,6 +56,8 @@ class Entry:
     tried: bool = False
     unheard: bool = True
     """The system may have failed to tell of it; False: it told of each other one, so this one is not finished."""
+    point: Point | None = None
+    """Where it stood when it was noted; None = it was gone by then."""
 
     def overwritten_by(self, identity: Identity | None) -> bool:
         """
@@ -87,6 +89,7 @@ class Spool:
         self._untold: dict[str, Identity] = {}
         self._order = itertools.count()
         self._looked_us: int | None = None
+        self._roomless: Point | None = None
         self.look_at_us = now_us
         """The folder shall be gone through then."""
         self.tells = False
@@ -97,6 +100,12 @@ class Spool:
     @property
     def has_room(self) -> bool:
         return len(self._entries) + len(self._lost) < MOST_NOTES
+
+    @property
+    def waits(self) -> Point | None:
+        """Where the oldest file stands that was not answered yet, of those that are known."""
+        points = [entry.point for entry in self._entries.values() if entry.point is not None]
+        return min([*points, self._roomless] if self._roomless is not None else points, default=None)
 
     def shall_look(self, now_us: int) -> bool:
         """Tell whether the folder shall be gone through. Not for the sake of a few: that costs with each file in it."""
@@ -117,7 +126,8 @@ class Spool:
         old = self._entries.get(note.name)
         if old is not None and old.overwritten_by(note.identity):
             self._lost.append(self._entries.pop(note.name))
-        self._put(note.name, note.at_us, note.at_us, told=True, identity=note.identity)
+        entry = self._put(note.name, note.at_us, note.at_us, told=True, identity=note.identity)
+        entry.point = point_of(self._source.path / note.name)
 
     def look(self, now_us: int, fate: Fate = Fate.INSPECT, detail: str = "") -> int:
         """
@@ -131,15 +141,15 @@ class Spool:
         """
         unheard = self.deaf or not self.tells
         listed = self._listed()
-        self._taken &= {*self._kept.values(), *(identity for _, identity in listed)}
-        fresh = [(name, identity) for name, identity in listed if identity not in self._taken]
-        fresh = [(name, identity) for name, identity in fresh if name not in self._entries]
+        self._taken &= {*self._kept.values(), *(identity for _, identity, _ in listed)}
+        fresh = [each for each in listed if each[1] not in self._taken and each[0] not in self._entries]
         room = len(fresh) if self._looked_us is None else max(MOST_NOTES - len(self._entries), 0)
-        for name, identity in fresh[:room]:
+        for name, identity, point in fresh[:room]:
             entry = self._put(name, self._looked_us, now_us + self._settle_us, told=False, identity=identity)
-            entry.fate, entry.detail, entry.unheard = fate, detail, unheard
+            entry.fate, entry.detail, entry.unheard, entry.point = fate, detail, unheard, point
         for entry in self._entries.values():
             entry.unheard |= unheard
+        self._roomless = fresh[room][2] if len(fresh) > room else None
         if len(fresh) > room:
             self.look_at_us = now_us  # For those that found no room: when there is some.
         else:
@@ -230,14 +240,14 @@ class Spool:
         self._entries[name] = entry
         return entry
 
-    def _listed(self) -> list[tuple[str, Identity]]:
+    def _listed(self) -> list[tuple[str, Identity, Point]]:
         """Return the pictures in the folder that are not kept, in the order in which they came there."""
         # Nothing was told of them since they were taken: none of them was written again.
         trusted = self._kept if self.tells and not self.deaf else {}
         kept: dict[str, Identity] = {}
         found = sorted(self._scanned(trusted, kept), key=lambda each: (each[1].st_ctime_ns, each[0]))
-        listed = [(name, _identity(stat)) for name, stat in found]
-        self._kept = {**kept, **{name: identity for name, identity in listed if identity in self._taken}}
+        listed = [(name, _identity(stat), _point(stat)) for name, stat in found]
+        self._kept = {**kept, **{name: identity for name, identity, _ in listed if identity in self._taken}}
         return listed
 
     def _scanned(

@@ -96,6 +96,19 @@ def test_a_camera_that_was_never_heard_of_is_closed() -> None:
     assert not two.all_in("open")
 
 
+def test_the_next_process_is_told_what_was_open_and_seen() -> None:
+    """A camera that never opened begins with the run; one that opened and saw nothing does not."""
+    station = cameras()
+    assert station.resume_from() == {}
+    station.note(state("failed"), 0)
+    assert station.resume_from() == {}
+    station.note(state("open"), 0)
+    station.lost("killed")
+    assert station.resume_from() == {"cam1": 1}
+    station.seen(frame(7), 0)
+    assert station.resume_from() == {"cam1": 8}
+
+
 def test_a_lost_process_takes_its_cameras_along() -> None:
     """What they reported last is where the next one goes on."""
     one = cameras()

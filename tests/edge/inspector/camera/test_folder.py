@@ -566,6 +566,32 @@ def test_what_came_while_no_process_watched_is_answered_also_where_files_are_kep
     assert bench.names() == ["1.png", "2.png", "3.png", "4.png", "old.png"]
 
 
+def test_what_waits_when_its_process_ends_is_answered_by_the_next(bench: Bench) -> None:
+    """Also where a later one was answered meanwhile, which is then answered twice."""
+    camera = bench.open(complete_ms=600_000)
+    put(bench.folder, "1.png", png(1)[:40])
+    assert camera.read() is None
+    put(bench.folder, "2.png", png(2))
+    assert value(frame(camera)) == 2
+    assert camera.read() is None
+    camera = bench.open(2, **FAST)
+    assert [unusable(camera).source for _ in range(2)] == ["1.png", "2.png"]
+    camera.close()
+    assert "0 pictures came while" in bench.camera().open(4).description
+
+
+@pytest.mark.parametrize("afterwards", ["keep", "move"])
+def test_what_came_before_the_first_part_of_a_run_is_answered(bench: Bench, afterwards: Any) -> None:
+    """A process of the run had watched the folder, and ended before it had seen one."""
+    bench.open(afterwards=afterwards).close()
+    put(bench.folder, "1.png", png(1))
+    source = FolderSource(kind="folder", path=bench.folder, afterwards=afterwards, **FAST)
+    camera = FolderCamera(source, "mono8", convert=False, from_arrival=True, resumed=True)
+    bench.cameras.append(camera)
+    assert camera.open(1).description.count("1 pictures came while nobody watched")
+    assert "came while nobody watched the folder" in unusable(camera).detail
+
+
 def test_a_new_run_begins_with_what_comes(bench: Bench) -> None:
     """Also where an old mark lies there."""
     bench.open().close()

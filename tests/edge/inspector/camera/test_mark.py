@@ -24,6 +24,18 @@ def test_it_is_found_again(tmp_path: Path) -> None:
     mark.close()
 
 
+def test_it_stays_before_what_waits(tmp_path: Path) -> None:
+    """What was answered meanwhile counts when that one was; of one moment, that one alone."""
+    mark = Mark(tmp_path, "*")
+    mark.open((5, 1))
+    mark.move((9, 3), waits=(7, 2))
+    assert mark.read() == (7, 0)
+    mark.move((7, 2), waits=(9, 4))
+    assert mark.read() == (9, 3)
+    mark.move((8, 1))
+    assert mark.read() == (9, 3)
+
+
 def test_what_is_no_mark_is_not_believed(tmp_path: Path) -> None:
     """Somebody else's file, or half of ours."""
     mark = Mark(tmp_path, "*")
