@@ -28,6 +28,7 @@ from edge.recipe import RecipeFile, Recipes, work_out
 from edge.rules import Recipe, default_recipe
 from edge.settings import Station, engine_cache_of
 from edge.tiles import Grid
+from edge.zones import mask_from_zones
 from engines.contract import HEALTH, SCORES, TILES, Manifest
 
 OpenEngine: TypeAlias = Callable[[BackendSettings, bytes, str, Sequence[int]], Engine]
@@ -93,6 +94,7 @@ class Equipment:
         self._asked = recipes
         self.active = _cautious(bundle.manifest, recipes, band)
         self._recipes = {self.active.hash: self.active}
+        self._draw_zones()
 
     @property
     def manifest(self) -> Manifest:
@@ -136,7 +138,14 @@ class Equipment:
         self._recipes[recipes.hash] = self.active = recipes
         for old in list(self._recipes)[:-_RECIPES_KEPT]:
             del self._recipes[old]
+        self._draw_zones()
         return recipes
+
+    def _draw_zones(self) -> None:
+        """Draw each camera's ignore zones now: the first part has no time for that."""
+        for camera in self._station.cameras:
+            if ignore := self.active.by_camera[camera.name].ignore:
+                mask_from_zones(ignore, camera.height, camera.width)
 
     def probe(self) -> None:
         """

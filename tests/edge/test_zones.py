@@ -5,8 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from edge.zones import Zone, mask_from_zones, reach_of
+from edge import zones as module
+from edge.zones import Zone, mask_from_zones, reach_of, share_from_zones
 
 
 def test_a_box_is_exactly_its_pixels() -> None:
@@ -43,6 +45,38 @@ def test_a_polygon_may_reach_beyond_the_picture() -> None:
     small, large = (mask_from_zones((zone,), n, n) for n in (20, 60))
     assert (small == large[:20, :20]).all()
     assert small.any()
+
+
+def test_nothing_beyond_a_zone_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 zones of a large picture cost as much as they are large, and not 64 pictures."""
+    filled: list[int] = []
+    fill = module._filled
+
+    def counted(corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
+        filled.append(height * width)
+        return fill(corners, height, width)
+
+    monkeypatch.setattr(module, "_filled", counted)
+    inside, across, outside = (
+        ((10, 20), (40, 20), (30, 60)),
+        ((-50, -50), (9, -50), (9, 9)),
+        ((-9, -9), (-1, -9), (-5, -1)),
+    )
+    zones = tuple(Zone(polygon=corners) for corners in (inside, across, outside))
+    assert share_from_zones(zones, 1000, 1000) > 0
+    assert filled == [31 * 41, 10 * 10]
+
+
+def test_masks_are_kept_up_to_so_many_bytes() -> None:
+    """One of each camera; beyond that the one that was used longest ago goes, but never the only one."""
+    masks = module._Masks(250)
+    a, b, c = ((Zone(box=(0, 0, n, 1)),) for n in (1, 2, 3))
+    kept = [masks.get(zones, 10, 10) for zones in (a, b)]
+    assert masks.get(a, 10, 10) is kept[0]
+    masks.get(c, 10, 10)
+    assert (masks.size_bytes, masks.get(a, 10, 10) is kept[0], masks.get(b, 10, 10) is kept[1]) == (200, True, False)
+    assert masks.get(a, 100, 100) is masks.get(a, 100, 100)
+    assert masks.size_bytes == 10_000
 
 
 def test_zones_add_up_and_end_with_the_picture() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge import zones
 from edge.bundle import read_bundle
 from edge.errors import BundleError, ConfigurationError, EdgeError, InferenceFailed, ParityFailed
 from edge.inspector.backend import BackendSettings, Engine, open_engine
 from edge.inspector.equipment import Start, open_equipment, refuse_other_bundle
 from edge.inspector.guard import GuardBand
 from edge.recipe import station_recipe
+from edge.settings import ZoneTable
 from tests.support.engines import Segmenter
 from tests.support.inspector import bundle, equipment, station
 from tests.support.records import manifest
@@ -53,6 +55,20 @@ def test_a_recipe_that_does_not_fit_changes_nothing() -> None:
     with pytest.raises(ConfigurationError, match="min_area"):
         used.take_recipe(recipe(1e9))
     assert used.active is before
+
+
+def test_zones_are_drawn_before_a_part_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first recipe and with each other one: no part's deadline pays for that."""
+    given = station()
+    ignore = (ZoneTable(polygon=((3, 4), (90, 11), (31, 77))),)
+    given = given.model_copy(update={"cameras": tuple(c.model_copy(update={"ignore": ignore}) for c in given.cameras)})
+    used = equipment(given)
+    used.take_recipe(recipe(40))
+    monkeypatch.setattr(zones, "_drawn", None)
+    for camera in given.cameras:
+        working = used.recipe(used.active.hash, camera.name)
+        assert working is not None
+        assert zones.mask_from_zones(working.ignore, camera.height, camera.width).any()
 
 
 def test_a_guard_band_is_taken_off_every_recipe() -> None:
