@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +76,24 @@ def test_a_part_is_shown_to_the_cameras_that_see_it_together(tmp_path: Path) -> 
     assert (trigger.cameras, expect.camera, withdrawn.seconds) == (("top", "side"), "left", 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_was_announced_is_taken_back_when_somebody_interrupts(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def heeded(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """Return a signal that this process heeds, also where whoever started the tests has it ignored."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
+def test_what_was_announced_is_taken_back_when_somebody_interrupts(tmp_path: Path, heeded: signal.Signals) -> None:
     """From the keyboard, by a service manager, or by a terminal that is closed; handlers are as they were then."""
-    before = signal.getsignal(number)
-    asked = Asked(lambda: deliver(number))
+    before = signal.getsignal(heeded)
+    asked = Asked(lambda: deliver(heeded))
     with presenter(tmp_path, asked) as shows, pytest.raises(KeyboardInterrupt):
         shows._taken("bad-1@1", Mode.CHALLENGE, BACK)
     expected = [request for request in asked.requests if isinstance(request, Expect)]
     assert [(e.part_id, e.seconds) for e in expected] == [("bad-1@1", 30.0), (None, 0)]
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(heeded) is before
 
 
 def test_the_request_is_repeated_while_somebody_waits(tmp_path: Path) -> None:
