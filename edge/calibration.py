@@ -37,6 +37,7 @@ _HEAD = """\
 KNOBS = {"exposure": ("exposure", "exposure_us"), "gain": ("gain", "gain_db")}
 """What a camera's source calls its exposure and its gain."""
 _AHEAD = timedelta(days=1)
+_MADE_BY = "or make it: edge-inspectd calibrate STATION.toml --by NAME --chessboard 9x6 --pitch-mm 5"
 
 
 # ---- read ----------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def read_calibration(path: Path) -> CalibrationFile:
     Raises:
         ConfigurationError: as ``read_calibration_of``.
     """
-    tree = read_toml(path, "a calibration, made by edge-inspectd calibrate")
+    tree = read_toml(path, f"a calibration, {_MADE_BY}")
     try:
         return CalibrationFile.model_validate(tree)
     except ValidationError as error:

@@ -75,9 +75,10 @@ def test_zones_of_another_source_are_left_out(config: Path, capsys: pytest.Captu
     assert "1 zones were of another canvas or source" in capsys.readouterr().out
 
 
-def test_a_trial_writes_nothing(config: Path) -> None:
-    """--dry-run shows the table alone."""
+def test_a_trial_writes_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--dry-run shows the table alone, and says so."""
     assert run(config, *GRID, "--dry-run") == 0
+    assert capsys.readouterr().out.endswith("\nnothing was written: --dry-run\n")
     assert not (config.parent / "c.toml").exists()
 
 
