@@ -28,6 +28,8 @@ Key = Literal[
 """Numbers that are written and read back, by the names of the settings; a switch is 0 or 1."""
 
 SUCCESS = "success"
+AUTOMATICS = ("ExposureAuto", "GainAuto", "BalanceWhiteAuto")
+"""What a camera may do by itself: Off, Once or Continuous."""
 TEST_PICTURES = ("TestPattern", "TestImageSelector")
 """Unless they are Off, cameras show a drawing of their own and no part; the second is an older name."""
 EXCHANGED = "if it was exchanged, see that its settings and the calibration hold, and restart the station"

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edge.inspector.camera.driver import TEST_PICTURES, Key
+from edge.inspector.camera.driver import AUTOMATICS, TEST_PICTURES, Key
 
 MARKS = (
-    "ExposureAuto",
-    "GainAuto",
-    "BalanceWhiteAuto",
+    *AUTOMATICS,
     "BlackLevel",
     "Gamma",
     "GammaEnable",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.errors import CameraError, FormatRefused
-from edge.inspector.camera.driver import TEST_PICTURES, Handle, Key
+from edge.inspector.camera.driver import AUTOMATICS, TEST_PICTURES, Handle, Key
 from edge.inspector.camera.pixels import LAYOUTS, becomes
 from edge.settings import CameraSettings, GenicamSource
 from engines.contract import PixelFormat
@@ -21,6 +21,8 @@ _TOLERANCE: dict[Key, tuple[float, float]] = {
 _UNITS: dict[Key, str] = {"rate_hz": "Hz", "exposure_us": "us exposure", "gain_db": "dB"}
 _SOFTWARE = "Software"
 _OFF = ("Off", "unreadable")
+# It goes to Off by itself, with whatever value it has found by then: no later open would find what the first did.
+_ONCE = "Once"
 _TRIGGERS = {"free-run": "free-run", "software": "software trigger", "camera": "hardware trigger"}
 
 
@@ -122,12 +124,18 @@ def _unset(handle: Handle, source: GenicamSource) -> dict[str, str]:
     Return what makes the pictures what they are and is left to the camera.
 
     Raises:
-        CameraError: it shows a picture of its own making.
+        CameraError: it shows a picture of its own making, or is about to change by itself.
     """
     found = handle.marks()
     for name in TEST_PICTURES:
         if found.get(name, _OFF[0]) not in _OFF:
             raise CameraError(f"{name} is {found[name]}, expected Off: it shows no part; switch it off in the camera")
+    for name in AUTOMATICS:
+        if found.get(name) == _ONCE:
+            raise CameraError(
+                f"{name} is {_ONCE}, expected Off or Continuous: it changes by itself while parts pass; set it in the "
+                "camera"
+            )
     left: tuple[tuple[Key, float | None, str], ...] = (
         ("exposure_us", source.exposure_us, "ExposureAuto"),
         ("gain_db", source.gain_db, "GainAuto"),

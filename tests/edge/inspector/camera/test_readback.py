@@ -172,6 +172,16 @@ def test_a_test_picture_is_refused(feature: str) -> None:
     assert f"{feature} is GreyHorizontalRamp, expected Off: it shows no part" in refusal(rig)
 
 
+@pytest.mark.parametrize("feature", ["ExposureAuto", "GainAuto", "BalanceWhiteAuto"])
+def test_an_automatic_that_ends_by_itself_is_refused(feature: str) -> None:
+    """It goes to Off when it has found its value: the next open would be refused for that, until a restart."""
+    rig = Rig()
+    rig.prepare = lambda handle: handle.others.update({feature: "Once"})
+    assert f"{feature} is Once, expected Off or Continuous" in refusal(rig)
+    rig.prepare = lambda handle: handle.others.update({feature: "Off"})
+    rig.camera.open(1)
+
+
 def change(handle: FakeHandle, name: str, value: Any) -> None:
     if name in handle.numbers:
         handle.numbers[name] = value
