@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LONGEST = 80
-_SECRETS = re.compile(r"(?<=//)[^/\s]*@|(?<=[?&])(user|pass|pwd|login)[^=&]*=[^&\s'\"]*&?", re.IGNORECASE)
+_SECRETS = re.compile(r"(?<=//)[^/]*@|(?<=[?&])(user|pass|pwd|login)[^=&]*=[^&]*&?", re.IGNORECASE)
 _NAME = "a name of letters, digits, '_', '.' and '-', that begins with a letter or digit, at most"
 SHAPES: Mapping[str, str] = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": f"{_NAME} 64",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edge.faults import without_secrets
 from edge.settings.strict import Strict
 
 GenicamFormat = Literal["Mono8", "BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8"]
@@ -29,7 +30,6 @@ _OF_PLACE = (
     "reverse_x",
     "reverse_y",
 )
-_SECRETS = re.compile(r"(?<=//)[^/]*@|(?<=[?&])(user|pass|pwd|login)[^=&]*=[^&]*&?", re.IGNORECASE)
 
 
 class SourceTable(Strict):
@@ -63,7 +63,7 @@ class SourceTable(Strict):
         Without user names and passwords: it is kept in a file and shown.
         """
         values = {key: getattr(self, key, None) for key in _OF_PLACE}
-        return tuple(f"{key} = {_SECRETS.sub('', str(value))}" for key, value in values.items() if value is not None)
+        return tuple(f"{key} = {without_secrets(str(value))}" for key, value in values.items() if value is not None)
 
     @property
     def cautions(self) -> tuple[str, ...]:
