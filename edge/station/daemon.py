@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import signal
 import sys
 import tempfile
@@ -47,9 +48,13 @@ from edge.station.trials import Trials
 from edge.station.verdicts import Identity
 from edge.station.wakeup import Wakeup
 
+log = logging.getLogger("edge.station")
+
 # What still waits for a reader when the station ends: its last verdicts and the status "stopped".
 _LINGER_MS = 500
 _STDERR = 2
+# Ended by SIGTERM before it had done what it was asked for, as a shell says it.
+_TERMINATED = 128 + signal.SIGTERM
 # As TimeoutStartSec of the unit: what a start may take beside reading its journal.
 _START_S = 180.0
 # Measured: a commit took 3.5 ms behind a busy loop with Python's own 5 ms, 0.9 ms with this.
@@ -62,15 +67,17 @@ class _Ended(BaseException):
 
 def main(args: list[str] | None = None) -> int:
     """Run the daemon; return the exit code."""
-    with contextlib.closing(Notifier()) as notifier, contextlib.closing(Scribe()) as scribe:
+    with contextlib.closing(Notifier()) as notifier:
+        scribe = Scribe()
         starts = Starts(service_state_dir() if notifier.present else None, SYSTEM_CLOCK, scribe)
         body = partial(inspect, notifier=notifier, starts=starts, scribe=scribe)
-        code = 0
+        code = 0 if notifier.present else _TERMINATED
         with contextlib.suppress(_Ended), _ends_as_told():
             if _may_begin(starts, notifier):
                 code = run("edge-inspectd", Daemon, args, body)
-        if code == 0:
+        if code == 0 and not starts.forgotten:
             starts.forget()
+            scribe.close()
     return code
 
 
@@ -85,7 +92,7 @@ def _may_begin(starts: Starts, notifier: Notifier) -> bool:
 
 @contextlib.contextmanager
 def _ends_as_told() -> Iterator[None]:
-    """Until the loop sees to signals itself, take SIGTERM for an order that was obeyed, not for a start that failed."""
+    """Until the loop sees to signals itself, take SIGTERM for the end of a start, not for one that failed."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise _Ended
@@ -106,6 +113,16 @@ def inspect(command: Daemon, notifier: Notifier, starts: Starts, scribe: Scribe)
     """
     if sys.platform != "linux":
         raise ConfigurationError(f"edge-inspectd runs on Linux only, this is {sys.platform}; edge-subscribe runs here")
+    try:
+        return _inspect(command, notifier, starts, scribe)
+    except _Ended:
+        # Who asked for something that has an end, and waits for its result, has got none.
+        if command.check or command.once:
+            return _TERMINATED
+        raise
+
+
+def _inspect(command: Daemon, notifier: Notifier, starts: Starts, scribe: Scribe) -> int:
     station = Station.model_validate(command.model_dump(exclude={"config", "check", "once"}))
     refuse_shared_name(command.config)
     if command.check:
@@ -115,7 +132,16 @@ def inspect(command: Daemon, notifier: Notifier, starts: Starts, scribe: Scribe)
         # A watchdog ends a station that hangs by SIGABRT: the log says where each thread stood.
         faulthandler.enable(_STDERR)
     with logged("edge-inspectd"), _run_dir(station) as run_dir:
-        return serve(station, run_dir, notifier, once=command.once, starts=starts, scribe=scribe)
+        try:
+            code = serve(station, run_dir, notifier, once=command.once, starts=starts, scribe=scribe)
+            if code == 0:
+                starts.forget()
+        finally:
+            if not scribe.close():
+                log.warning(
+                    "the disk has not taken all of the small files of %s: not waited for", state_dir_of(station)
+                )
+    return code
 
 
 def serve(

@@ -267,6 +267,9 @@ class Loop:
         self._condition.stopping = True
         self._reporter.say("stopping")
         self._reporter.stopping()
+        if self._starts is not None:
+            # Somebody has told it to: a slow disk has the time of the stop to take that.
+            self._starts.forget()
         self._supervisor.stop()
         self._inspection.advance()
 

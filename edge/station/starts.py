@@ -44,6 +44,7 @@ class Starts:
         scribe: forgets them on the disk; None = that is waited for.
 
     Attributes:
+        forgotten: this start, and those before it, do not count as failed, whatever comes.
         failed: starts in a row before this one that neither ended as they were told to nor lived for HEALTHY_S.
     """
 
@@ -53,6 +54,7 @@ class Starts:
         self._clock = clock
         self._healthy_us = clock.now_us() + round(HEALTHY_S * 1e6)
         self.failed = self._read()
+        self.forgotten = False
 
     @property
     def looping(self) -> bool:
@@ -84,7 +86,9 @@ class Starts:
 
     def forget(self) -> None:
         """Begin to count anew: all is well, or somebody has taken care of it."""
-        self.failed = 0
+        if self.forgotten and not self._soon.fault:
+            return
+        self.failed, self.forgotten = 0, True
         self._soon.write(_Kept(failed=0))
 
     def _read(self) -> int:

@@ -65,17 +65,33 @@ def test_what_was_handed_over_is_written(tmp_path: Path) -> None:
 def test_a_disk_that_hangs_holds_nobody_up(disk: SlowDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither who writes nor who ends; of what waits meanwhile the newest is written."""
     monkeypatch.setattr(module, "_CLOSE_S", 0.01)
+    monkeypatch.setattr(module, "_LATE_S", 0.01)
     scribe = Scribe()
     note = EventualFile(tmp_path, "note.json", Note, scribe)
     note.write(Note("a"))
     assert disk.asked.wait(PATIENCE_S)
     for text in "bcd":
-        assert note.write(Note(text)) == ""
+        note.write(Note(text))
     assert not scribe.close()
     assert not note.durable
     disk.goes_on.set()
     _until(scribe, lambda: note.durable)
     assert disk.writes == [Note("a"), Note("d")]
+
+
+def test_the_end_waits_for_what_is_not_late_yet(
+    disk: SlowDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is slow takes the last write of a station that has stopped within a moment."""
+    monkeypatch.setattr(module, "_CLOSE_S", 0.0)
+    monkeypatch.setattr(module, "_LATE_S", PATIENCE_S)
+    scribe = Scribe()
+    EventualFile(tmp_path, "note.json", Note, scribe).write(Note("a"))
+    assert disk.asked.wait(PATIENCE_S)
+    late = threading.Timer(0.02, disk.goes_on.set)
+    late.start()
+    assert scribe.close()
+    late.join()
 
 
 def test_a_disk_that_refuses_is_asked_again(disk: SlowDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

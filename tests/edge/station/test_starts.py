@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.rig import toml_from_tree
 from edge.station import daemon
+from edge.station import scribe as module
 from edge.station.kept import KeptFile
 from edge.station.scribe import Scribe
 from edge.station.starts import FILE, HEALTHY_S, Starts, told_to_stop, wait_for_turn
@@ -135,6 +137,41 @@ def test_a_start_that_was_told_to_end_has_not_failed(tmp_path: Path, monkeypatch
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_one_by_hand_that_was_ended_has_not_done_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM before there is a loop: a script that waits for it must not read success."""
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setattr(daemon, "run", lambda *_: deliver(signal.SIGTERM))
+    assert daemon.main([]) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(("flags", "code"), [([], 0), (["--check"], 143), (["--once"], 143)])
+def test_what_has_an_end_of_its_own_is_not_done_by_being_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], code: int
+) -> None:
+    """Under a service manager too: a check that SIGTERM ends has found nothing right."""
+    config = tmp_path / "s.toml"
+    config.write_text(toml_from_tree({"station": "line1", "cameras": [{"name": "a", "source": {"kind": "synthetic"}}]}))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(daemon, "_inspect", lambda *_: deliver(signal.SIGTERM))
+    assert daemon.main([str(config), *flags]) == code
+    assert Starts(tmp_path, FakeClock()).failed == (1 if code else 0)
+
+
+def test_a_stop_is_no_failure_from_its_beginning_on(tmp_path: Path) -> None:
+    """The disk has the time of the whole stop to take that; once is enough."""
+    _after(tmp_path, 2)
+    starts = Starts(tmp_path, FakeClock())
+    starts.begin()
+    bench = Bench(service=tmp_path)
+    bench.get_ready()
+    assert Starts(tmp_path, FakeClock()).failed == 3
+    bench.loop.stop_requested = True
+    bench.after(1)
+    assert not bench.loop._finished()
+    assert Starts(tmp_path, FakeClock()).failed == 0
+
+
 def test_a_disk_that_hangs_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Amid production, after five minutes, the count is handed over; the loop does not see to the disk."""
     starts = _after(tmp_path, 4)
@@ -147,6 +184,7 @@ def test_a_disk_that_hangs_costs_no_cycle(tmp_path: Path, monkeypatch: pytest.Mo
         return ""
 
     monkeypatch.setattr(KeptFile, "write", hang)
+    monkeypatch.setattr(module, "_LATE_S", 0.0)
     scribe = Scribe()
     clock = FakeClock()
     behind = Starts(tmp_path, clock, scribe)
