@@ -149,7 +149,7 @@ class Challenges:
             self._keep(known)
         self._due = due_next(self._kept, self._basis, self._settings, self._shifts, self._calendar)
         before, self.state = self.state, state_at(self._kept, self._due, self._calendar.utc_us)
-        if self.state == "overdue" and self._kept.closed is None:
+        if self.state == "overdue" and self._kept.closed is None and not self._calendar.settles:
             # From now on neither the clock nor another recipe opens the line, nor a restart.
             closed = Closed(utc_us=self._due.utc_us, why=self._due.why)
             self._keep(msgspec.structs.replace(self._kept, closed=closed))

@@ -21,6 +21,8 @@ from edge.station.ledger import next_shift_us
 _US_PER_MINUTE = 60_000_000
 AHEAD_US = 10 * _US_PER_MINUTE
 """What a clock is set by now and then; set back by more it is another time."""
+SETTLES_US = 2 * _US_PER_MINUTE
+"""Of a machine without a battery for its clock: so long after a start the time may still be put right."""
 _KEPT = 100
 _MOST_UNPROVEN = 100
 """More recipes that were tried and never proven get no grace."""
@@ -120,22 +122,28 @@ class Calendar:
     Attributes:
         utc_us: never goes back, and goes on while time passes.
         set_back: the clock shows an earlier time than that.
+        settles: it has done so at every look since the start, which was just now: it may yet be put right.
     """
 
     def __init__(self, seen_utc_us: int, now_us: int) -> None:
         self.utc_us = seen_utc_us
-        self.set_back = False
+        self.set_back = self.settles = False
         self._at_us = now_us
+        self._settles_until_us = now_us + SETTLES_US
 
     def look(self, now_us: int, utc_us: int) -> None:
         """Read both clocks."""
         lived_us = self.utc_us + now_us - self._at_us
         self.set_back = lived_us - utc_us > AHEAD_US
+        if not self.set_back or now_us >= self._settles_until_us:
+            self._settles_until_us = 0
+        self.settles = self._settles_until_us > 0
         self.utc_us, self._at_us = max(lived_us, utc_us), now_us
 
     def trust(self, now_us: int, utc_us: int) -> None:
         """Begin anew with what the clock shows: a challenge was passed at that time."""
         self.utc_us, self._at_us, self.set_back = utc_us, now_us, False
+        self.settles, self._settles_until_us = False, 0
 
 
 @dataclass(frozen=True)

@@ -280,6 +280,31 @@ def test_a_clock_that_was_set_back_is_not_believed(tmp_path: Path) -> None:
     assert (state(one), product(one)) == ("overdue", CLOSED)
 
 
+@pytest.mark.parametrize(("right_after_s", "expected"), [(60, "passed"), (121, "overdue")])
+def test_a_clock_that_is_put_right_after_a_start_closes_nothing_for_good(
+    tmp_path: Path, right_after_s: int, expected: ChallengeState
+) -> None:
+    """A machine without a battery for its clock boots forty minutes behind: closed until the network has the time."""
+    one = bench(tmp_path, grace_min=30)
+    give(one)
+    one.after(10 * MINUTE_MS)
+    product(one)
+    one.clock.utc_ahead_us -= 40 * 60 * 1_000_000
+    one = bench(tmp_path, one.clock, grace_min=30)
+    for _ in range(right_after_s):
+        one.after(1000)
+        assert state(one) == "overdue"
+    assert product(one) == CLOSED
+    one.clock.utc_ahead_us += 40 * 60 * 1_000_000
+    one.after(1300)
+    assert state(one) == expected
+    one.clock.utc_ahead_us -= 40 * 60 * 1_000_000
+    one.after(1300)
+    one.clock.utc_ahead_us += 40 * 60 * 1_000_000
+    one.after(1300)
+    assert state(one) == "overdue", "within a run it is for good"
+
+
 def test_other_masters_or_cameras_make_one_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was passed was of other parts, or seen with another exposure; recipe and bundle need not tell."""
     one = bench(tmp_path, grace_min=30)
