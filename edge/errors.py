@@ -9,6 +9,7 @@ Every error this product raises on purpose.
     │       └── DeviceLost   exit 7   the device answers nothing any more until a new process opens it
     ├── CameraError          exit 4   a camera did not open, ended, or delivered something else
     │   ├── SourceEnded               a replay has no further frame: not a failure
+    │   ├── CameraHangs               its driver does not come back: only a new process can open it
     │   └── FormatRefused             it gives mono8 where bgr8 is taken, or the other way round
     ├── WireError            exit 5   a message is not what docs/protocol.md says
     │   ├── NoAnswer                  nobody answered a request in time
@@ -56,6 +57,10 @@ class CameraError(EdgeError):
 
 
 class SourceEnded(CameraError):
+    pass
+
+
+class CameraHangs(CameraError):
     pass
 
 

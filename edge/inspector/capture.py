@@ -5,12 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import zmq
 
 from edge.clock import SYSTEM_CLOCK
-from edge.errors import CameraError, SourceEnded
+from edge.errors import CameraError, CameraHangs, SourceEnded
 from edge.inspector.camera import Actual, Camera, Frame, Unusable, Watched
 from edge.inspector.drift import measures_from_picture
 from edge.inspector.link import CameraState, Captured, Fire, send
@@ -43,6 +44,9 @@ class CameraThread(threading.Thread):
     a frame that finds no free slot is reported as overload, or is the latest and takes those that wait. A camera with a
     software trigger reads one frame for each Fire, and answers every one whose deadline has not passed: also while it
     is closed, fails, or has ended.
+
+    Args:
+        give_up: takes a camera that no open in this process will bring back; must not block.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class CameraThread(threading.Thread):
         endpoint: str,
         inspector: int,
         resume_from: int,
+        give_up: Callable[[CameraHangs], None],
     ) -> None:
         super().__init__(name=f"camera-{settings.name}", daemon=True)
         self._settings = settings
@@ -68,6 +73,7 @@ class CameraThread(threading.Thread):
         self._endpoint = endpoint
         self._inspector = inspector
         self._next = resume_from
+        self._give_up = give_up
         self._open_no = 0
         self._actual: Actual | None = None
         self._retry_s = (station.retry_s, station.retry_limit_s)
@@ -96,6 +102,8 @@ class CameraThread(threading.Thread):
                 except CameraError as error:
                     fault = str(error)
                     self._say("failed", fault)
+                    if isinstance(error, CameraHangs):
+                        self._give_up(error)
                 finally:
                     self._camera.close()
                 if ended:

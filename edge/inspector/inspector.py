@@ -40,7 +40,7 @@ from edge.inspector.link import (
     send,
 )
 from edge.inspector.loader import Loader
-from edge.inspector.orders import Loaded, Order, Orders
+from edge.inspector.orders import GivenUp, Loaded, Order, Orders
 from edge.inspector.pictures import PicturePublisher
 from edge.inspector.results import picture_header
 from edge.inspector.selftest import SelfTestRun
@@ -78,6 +78,7 @@ class Inspector:
 
         Raises:
             EdgeError: bundle, engines, recipe or an endpoint is not usable.
+            CameraHangs: a camera will be opened by no process but a new one.
         """
         self._open()
         while not self._stopping:
@@ -147,6 +148,7 @@ class Inspector:
             self._spawn.to_station,
             self._spawn.inspector,
             self._spawn.resume_from.get(settings.name, 1),
+            lambda error: self._orders.put(GivenUp(error)),
         )
 
     def _picture_publisher(self) -> PicturePublisher | None:
@@ -190,6 +192,8 @@ class Inspector:
                 self._exchange(order.equipment)
             case KeepBundle():
                 self._keep(order)
+            case GivenUp():
+                raise order.error
             case SelfTest():
                 self._selftest = SelfTestRun(self._spawn.inspector, self._examiner.equipment)
             case Stop():

@@ -57,7 +57,7 @@ class Ready(FromInspector, frozen=True):
 
 
 class Failed(FromInspector, frozen=True):
-    """The start failed; the process ends after this."""
+    """The start failed, or it cannot go on; the process ends after this."""
 
     exit_code: int
     text: str

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import zmq
 
-from edge.errors import EdgeError, WireError
+from edge.errors import CameraHangs, EdgeError, WireError
 from edge.inspector.equipment import Equipment
 from edge.inspector.link import Fire, Inspect, Stop, ToInspector, receive_from_station
 
@@ -25,7 +25,14 @@ class Loaded:
     equipment: Equipment | EdgeError
 
 
-Order: TypeAlias = ToInspector | Loaded
+@dataclass(frozen=True)
+class GivenUp:
+    """A camera thread's word to the engine thread: only a new process can open its camera."""
+
+    error: CameraHangs
+
+
+Order: TypeAlias = ToInspector | Loaded | GivenUp
 
 
 class Orders(threading.Thread):
@@ -100,9 +107,9 @@ class Orders(threading.Thread):
         """Tell whether another part is to be inspected; for the engine thread."""
         return self._inspections_in > self._inspections_out
 
-    def put(self, loaded: Loaded) -> None:
-        """Wake the engine thread with the loader's word."""
-        self._waiting.put(loaded)
+    def put(self, word: Loaded | GivenUp) -> None:
+        """Wake the engine thread with another thread's word."""
+        self._waiting.put(word)
 
     def _fire(self, fire: Fire) -> None:
         for name in fire.cameras:

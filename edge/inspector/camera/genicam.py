@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edge.clock import SYSTEM_CLOCK, Clock
-from edge.errors import CameraError
+from edge.errors import CameraError, CameraHangs
 from edge.inspector.camera import Actual, Frame, Unusable, fault_of_format
 from edge.inspector.camera.driver import SUCCESS, Device, Grabbed, Handle, chosen_again
 from edge.inspector.camera.hand import Errand, Hand
@@ -38,6 +38,8 @@ _ANSWER_US = 1_500_000
 # Aravis repeats a trigger that was not acknowledged after half a second: it may have been given twice then.
 _REPEATED_US = 400_000
 _CLOSE_S = 1.0
+# Some accesses of a dead camera, each of which gives up after 2.5 s, are over by then: this one never will be.
+_HANGS_US = 60_000_000
 _GONE = "unplugged, without power, or its network is down; will be reopened"
 _MEANINGS = {
     "timeout": "packets of it never came",
@@ -118,6 +120,7 @@ class GenicamCamera:
         self._opened: _Opened | None = None
         # Of the last open: it may hang on a dead camera for long after it was dismissed.
         self._hand: Hand | None = None
+        self._dismissed_us = 0
         self._first: tuple[str, Setup] | None = None
         """Id and setup of the first open: an open after it finds the same, or none."""
 
@@ -125,8 +128,8 @@ class GenicamCamera:
 
     def open(self, resume_from: int) -> Actual:
         first = max(resume_from, 1)
+        self._refuse_half_closed()
         try:
-            self._refuse_half_closed()
             device = chosen_again(self._find(), self._source.device, self._first and self._first[0])
             handle = self._connect(device)
             # From here on its teardown is the hand's.
@@ -155,6 +158,7 @@ class GenicamCamera:
             return
         errand = opened.hand.ask(opened.handle.tear_down)
         opened.hand.dismiss()
+        self._dismissed_us = self._clock.now_us()
         # So that it can be opened again at once. One that is gone is not waited for: that would take seconds.
         if not opened.gone and not errand.wait(_CLOSE_S):
             log.warning("camera '%s': does not close within %g s; left to itself", self._settings.name, _CLOSE_S)
@@ -162,9 +166,15 @@ class GenicamCamera:
     def _refuse_half_closed(self) -> None:
         """Have one hand at a time: on a camera that hangs for ever each open would leave one behind."""
         if self._hand is not None and not self._hand.ended(_CLOSE_S):
+            waited_us, at = self._clock.now_us() - self._dismissed_us, f"camera '{self._settings.name}'"
+            if waited_us > _HANGS_US:
+                raise CameraHangs(
+                    f"{at}: what closes it has not come back for {waited_us / 1e6:.0f} s: its driver hangs, and the "
+                    "inspector ends with it; the next one opens the camera anew"
+                )
             raise CameraError(
-                "what closes it has not come back yet, as it waits for the camera's answer; tried again: it comes back "
-                "with the camera; if it does not, restart the station"
+                f"{at}: what closes it has not come back yet, as it waits for the camera's answer; tried again: it "
+                f"comes back with the camera; if it does not for {_HANGS_US / 1e6:.0f} s, a new inspector is started"
             )
         self._hand = None
 

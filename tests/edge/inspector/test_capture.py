@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from edge.clock import SYSTEM_CLOCK
-from edge.errors import CameraError, SourceEnded
+from edge.errors import CameraError, CameraHangs, SourceEnded
 from edge.inspector.camera import Actual, Frame, Unusable
 from edge.inspector.capture import CameraThread
 from edge.inspector.drift import Measures
@@ -116,8 +116,10 @@ class Stage:
         self.ring: Ring = make_ring(Grid(20, 30, TILE), 1, 7, slots)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._folder = folder
+        self.given_up: list[CameraHangs] = []
+        address = f"ipc://{folder}/up"
         self.thread = CameraThread(
-            settings, station, camera, self.ring, self._context, f"ipc://{folder}/up", 3, resume_from
+            settings, station, camera, self.ring, self._context, address, 3, resume_from, self.given_up.append
         )
         self.inbox: zmq.Socket[bytes] = self._context.socket(zmq.PULL)
 
@@ -378,6 +380,17 @@ def test_a_new_inspector_resumes_where_it_is_told(stage: Callable[..., Stage]) -
     one.state()
     assert one.captured().frame_no == 8
     assert one.camera.resumed == [8]
+
+
+def test_a_camera_that_no_open_brings_back_is_given_up(stage: Callable[..., Stage]) -> None:
+    """The station is told why first; any other failure is tried again."""
+    hangs = CameraHangs("camera 'cam1': its driver hangs")
+    one = stage(CameraError("not there"), hangs)
+    one.start()
+    assert one.state() == "failed: not there"
+    assert one.state() == f"failed: {hangs}"
+    one.finish()
+    assert one.given_up == [hangs]
 
 
 def test_the_end_is_told_once_and_is_no_failure(stage: Callable[..., Stage]) -> None:

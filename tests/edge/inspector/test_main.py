@@ -17,7 +17,7 @@ import zmq
 from edge.archive import read_archive
 from edge.bundle import read_bundle
 from edge.clock import SYSTEM_CLOCK
-from edge.errors import DeviceLost
+from edge.errors import CameraHangs, DeviceLost
 from edge.inspector.link import (
     Answered,
     Begin,
@@ -288,6 +288,17 @@ def test_a_lost_device_ends_the_process_with_its_own_code(line: Callable[..., Li
     failed = one.hear(Failed)
     assert (failed.exit_code, failed.text) == (DeviceLost.exit_code, "device 0: lost")
     assert one.end() == DeviceLost.exit_code == 7
+
+
+def test_a_camera_that_hangs_for_ever_ends_the_process(line: Callable[..., Line]) -> None:
+    """The part is answered, the reason is told, and the station starts the process that can open it."""
+    one = line("-m", "tests.support.hung_camera")
+    one.get_ready()
+    assert one.fire(1).detail == "gone"
+    failed = one.hear(Failed)
+    assert (failed.exit_code, failed.text) == (CameraHangs.exit_code, "camera 'cam1': its driver hangs")
+    assert not failed.blames_bundle
+    assert one.end() == CameraHangs.exit_code == 4
 
 
 def test_an_order_that_cannot_be_carried_out_ends_the_process(

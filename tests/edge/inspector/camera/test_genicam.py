@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.errors import CameraError
+from edge.errors import CameraError, CameraHangs
 from edge.inspector.camera import Frame, Unusable, Watched
 from edge.inspector.camera.driver import Device
 from edge.inspector.camera.numbers import UNKNOWN_STEP
@@ -298,6 +298,21 @@ def test_one_hand_at_a_time_waits_for_a_camera_that_hangs() -> None:
     assert len(rig.handles) == 1
     rig.hand.hangs = False
     rig.opened()
+
+
+def test_a_camera_whose_hand_never_comes_back_is_given_up() -> None:
+    """No open of this process would bring it back: a new one has to."""
+    rig = Rig(trigger="camera")
+    handle = rig.opened()
+    handle.lost = rig.hand.hangs = True
+    rig.camera.close()
+    rig.clock.us += 60_000_000
+    with pytest.raises(CameraError, match="tried again") as still:
+        rig.camera.open(1)
+    assert not isinstance(still.value, CameraHangs)
+    rig.clock.us += 1
+    with pytest.raises(CameraHangs, match=r"^camera 'cam1': what closes it has not come back for 60 s: its driver h"):
+        rig.camera.open(1)
 
 
 def test_closing_tears_it_down_and_opening_begins_anew() -> None:
