@@ -153,6 +153,24 @@ def test_a_camera_without_tcp_is_refused() -> None:
         udp.end()
 
 
+def test_a_camera_that_asks_who_looks() -> None:
+    """Digest, with a colon in the password: who knows it gets fresh pictures, who does not is told, and not quoted."""
+    server = Server(SIZE, "--login", "op:s3:cret")
+    try:
+        known = source(server.port).model_copy(update={"device": f"rtsp://op:s3:cret@127.0.0.1:{server.port}/cam"})
+        with Line(known, SIZE).running() as line:
+            line.wait_for_frames(10)
+        wrong = known.model_copy(update={"device": f"rtsp://op:wr0ng@127.0.0.1:{server.port}/cam"})
+        stranger = OpenCVCamera(wrong, "bgr8", SIZE)
+        with pytest.raises(CameraError, match="check path, user, password") as told:
+            stranger.open(1)
+        stranger.close()
+    finally:
+        server.end()
+    line.require_fresh()
+    assert "wr0ng" not in str(told.value)
+
+
 def test_an_unsuitable_mode_is_told(server: Server) -> None:
     """Another size than asked for, and pictures of another size than the canvas."""
     with pytest.raises(CameraError, match="width requested 1600, actual 344"):

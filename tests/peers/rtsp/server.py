@@ -65,6 +65,20 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         return GLib.SOURCE_REMOVE
 
 
+def guarded(server: object, factory: object, user: str, password: str) -> None:
+    """Ask who looks: Digest, as most network cameras do."""
+    auth = GstRtspServer.RTSPAuth.new()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    viewer = GstRtspServer.RTSPToken.new()
+    viewer.set_string("media.factory.role", "viewer")
+    auth.add_digest(user, password, viewer)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions.new()
+    permissions.add_permission_for_role("viewer", "media.factory.access", True)
+    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    factory.set_permissions(permissions)
+
+
 def _now_ms() -> float:
     return time.monotonic_ns() / 1e6
 
@@ -77,6 +91,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=30)
     parser.add_argument("--bitrate", type=int, default=4000, help="kbit/s")
     parser.add_argument("--udp", action="store_true", help="refuse RTSP over TCP")
+    parser.add_argument("--login", help="USER:PASSWORD that is asked for; none = everybody may look")
     options = parser.parse_args()
     if options.width % 8 or options.height % 2:
         parser.error(f"expected a width in steps of 8 and an even height, not {options.width}x{options.height}")
@@ -87,6 +102,8 @@ def main() -> None:
     transports = GstRtsp.RTSPLowerTrans.UDP if options.udp else GstRtsp.RTSPLowerTrans.TCP
     camera = Camera(options.width, options.height, options.rate, options.bitrate, transports)
     server.get_mount_points().add_factory("/cam", camera)
+    if options.login:
+        guarded(server, camera, *options.login.split(":", 1))
     if server.attach(None) == 0:
         sys.exit(f"port {options.port} cannot be listened on")
     print("up", flush=True)  # noqa: T201 - whoever started it waits for that
