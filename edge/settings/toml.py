@@ -14,6 +14,8 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 _LARGEST_TOML = 1_000_000
+_GROUP = "edge-inspect"
+"""Of the service's user, and of who may read what may hold a camera's password."""
 
 
 def read_toml(path: Path, what: str = "the station's TOML file") -> dict[str, Any]:
@@ -34,6 +36,11 @@ def read_toml(path: Path, what: str = "the station's TOML file") -> dict[str, An
         if len(text) > _LARGEST_TOML:
             raise ConfigurationError(f"{path}: larger than {_LARGEST_TOML} bytes; name {what}")
         tree: dict[str, Any] = tomllib.loads(text.decode())
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error.strerror}); a service's file is for its group alone: become a member "
+            f"(usermod -aG {_GROUP} NAME, then log in anew), or give the group the file (chgrp {_GROUP} {path.name})"
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name {what}") from error
     # Both decoding errors are ValueErrors; so is a number of thousands of digits.

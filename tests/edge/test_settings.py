@@ -369,6 +369,19 @@ def test_the_tree_survives_as_json() -> None:
     assert Station.model_validate_json(before.model_dump_json()) == before
 
 
+def test_a_file_of_others_says_who_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's configuration is for its group: a person becomes a member, a copy is given to it."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigurationError, match=r"line1\.toml: cannot be read \(Permission denied\); ") as caught:
+        read_toml(tmp_path / "line1.toml")
+    assert "usermod -aG edge-inspect NAME" in str(caught.value)
+    assert "chgrp edge-inspect line1.toml" in str(caught.value)
+
+
 def test_a_file_is_read_as_utf8(tmp_path: Path) -> None:
     """Also where the locale is another."""
     (tmp_path / "x.toml").write_bytes('a = "Prüfung"'.encode())

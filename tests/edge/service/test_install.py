@@ -212,10 +212,11 @@ def test_two_keys_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], t
 
 
 def test_a_password_in_an_address_is_not_everybody_s(tmp_path: Path) -> None:
-    """A configuration is root's and the group's that the stations run with."""
+    """A configuration is root's and the group's that the stations run with; so is what is copied beside it."""
     _install(tmp_path, station="line1")
     assert (tmp_path / LINE1).stat().st_mode & 0o777 == 0o640
     assert "z /etc/edge-inspect/*.toml 0640 root edge-inspect" in (tmp_path / TMPFILES).read_text()
+    assert "d /etc/edge-inspect 2755 root edge-inspect" in (tmp_path / TMPFILES).read_text()
 
 
 @pytest.mark.parametrize("name", ["cores", "engines"])

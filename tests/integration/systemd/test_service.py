@@ -51,6 +51,9 @@ def test_installing_says_what_it_does_and_twice_is_once(installed: tuple[Sandbox
     assert set(machine.run("id", "-nG", "edge-inspect").stdout.split()) == {"edge-inspect", "render", "video"}
     configuration = machine.run("stat", "-c", "%U:%G %a", f"/{ETC}/line1.toml").stdout.strip()
     assert configuration == "root:edge-inspect 640"
+    machine.run("cp", f"/{ETC}/line1.toml", f"/{ETC}/copy")
+    assert machine.run("stat", "-c", "%U:%G %a", f"/{ETC}/copy").stdout.strip() == "root:edge-inspect 640"
+    machine.run("rm", f"/{ETC}/copy")
     assert user(machine)[0] == int(machine.run("id", "-u", "edge-inspect").stdout)
     again = machine.run(str(PROGRAM), "install", "--station", "line1", "--machine-key").stdout
     assert not [line for line in again.splitlines() if line.startswith(("made", "updated", "FAILED"))]
