@@ -25,9 +25,11 @@ from edge.station.due import (
     Kept,
     Told,
     due_next,
+    is_closed_at_start,
     noted,
     shifts_ahead,
     state_at,
+    taken_up,
     utc_us_seen,
     with_given,
 )
@@ -102,6 +104,10 @@ class Challenges:
             return
         self.notice_line()
         self._change(tries=self._kept.tries + 1)
+        if not self._kept.in_hand_utc_us:
+            # Before it is known what comes of it: when it is, the disk may take nothing any more.
+            self._change(in_hand_utc_us=self._calendar.utc_us)
+            self._write()
         if verdict.trigger_us >= self._from_us:
             self._recent[verdict.part] = verdict
         if len(self._recent) > max(_RECENT, _ROUNDS * len(self._seats) * len(self._settings.parts)):
@@ -206,7 +212,7 @@ class Challenges:
         fault = fault_of_shown(
             request.parts, self._settings.parts, self._seats, self._recent, now_us, recipe_hash, bundle_hash
         )
-        if fault:
+        if fault or (fault := self._fault_of_disk()):
             return fault
         parts = tuple(judged(masters[shown.name], self._recent[shown.part]) for shown in request.parts)
         utc_us = self._clock.utc_us()
@@ -220,6 +226,16 @@ class Challenges:
             ahead=shifts_ahead(self._counted(), utc_us),
         )
         return self._given(request, given, parts)
+
+    def _fault_of_disk(self) -> str:
+        """Return why none can be judged: a restart would believe what lies on the disk. The line is closed then."""
+        fault, lies = self._file.fault, self._file.lies
+        if not fault or lies is None or is_closed_at_start(lies):
+            return ""
+        why = "masters were shown, and what came of it cannot be kept"
+        self._change(closed=self._kept.closed or Closed(utc_us=self._calendar.utc_us, why=why))
+        self._looked_us = None
+        return f"{fault}, nor removed, and a restart would believe it: mend the disk, then show all masters again"
 
     def _given(self, request: Challenge, given: Given, parts: tuple[Judged, ...]) -> Challenged:
         # What was shown until now proves nothing for the next one.
@@ -250,7 +266,7 @@ class Challenges:
 
     def _read(self) -> Kept:
         try:
-            return self._file.read() or Kept()
+            return taken_up(self._file.read() or Kept())
         except ConfigurationError as error:
             aside = self._file.put_aside(self._clock.utc_us())
             why = f"{str(error).partition('; ')[0]}; {aside}"
@@ -276,7 +292,8 @@ class Challenges:
         # A full disk cannot say that the line is closed. Without the file it is.
         closed = self._kept.failed or self._kept.closed is not None
         within_s = None if begins else _CLOSED_S if closed else 0.0
-        fault = self._file.write(self._kept, or_remove=closed, within_s=within_s)
+        doubtful = closed or self._kept.in_hand_utc_us > 0
+        fault = self._file.write(self._kept, or_remove=doubtful, within_s=within_s)
         self._write_us = self._clock.now_us() + _WRITE_AGAIN_US if fault else None
         return self._note_fault(fault)
 

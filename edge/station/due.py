@@ -89,6 +89,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The last hundred, the newest last."""
     unproven: tuple[Unproven, ...] = ()
     closed: Closed | None = None
+    in_hand_utc_us: int = 0
+    """When the first part of mode challenge came since one was passed; 0 = none did."""
     tries: int = 0
     """Parts of mode challenge since the last one was given."""
     seen_utc_us: int = 0
@@ -183,6 +185,25 @@ def utc_us_from_shift(shift: str) -> int:
     return round(datetime.fromisoformat(shift).timestamp() * 1e6) if shift else 0
 
 
+def taken_up(kept: Kept) -> Kept:
+    """
+    Return *kept* as a start believes it.
+
+    Masters were shown, and that one was passed is not kept: it may have failed where the disk could not take that.
+    """
+    if not kept.in_hand_utc_us or kept.failed or kept.closed is not None:
+        return kept
+    closed = Closed(
+        utc_us=kept.in_hand_utc_us, why="masters were shown before the last start, and none was passed then"
+    )
+    return msgspec.structs.replace(kept, closed=closed)
+
+
+def is_closed_at_start(kept: Kept) -> bool:
+    """Tell whether a start that reads this inspects no products."""
+    return kept.passed is None or kept.failed or taken_up(kept).closed is not None
+
+
 def noted(kept: Kept, basis: Basis, utc_us: int) -> Kept:
     """
     Return *kept* with the time from which parts are judged by *basis*, if nothing proves that.
@@ -204,7 +225,7 @@ def with_given(kept: Kept, given: Given) -> Kept:
     if not given.passed:
         return msgspec.structs.replace(kept, given=all_given, tries=0)
     unproven = tuple(_before(one, given.utc_us) for one in kept.unproven if one.basis != given.basis)
-    return msgspec.structs.replace(kept, given=all_given, tries=0, unproven=unproven, closed=None)
+    return msgspec.structs.replace(kept, given=all_given, tries=0, in_hand_utc_us=0, unproven=unproven, closed=None)
 
 
 def _before(one: Unproven, utc_us: int) -> Unproven:

@@ -109,12 +109,16 @@ class EventualFile(KeptFile[T]):
     Args:
         folder, name, kind: as of a KeptFile.
         scribe: writes it; None = it is written at once, by the caller.
+
+    Attributes:
+        lies: what a restart would read, as far as it was read or written by this one.
     """
 
     def __init__(self, folder: Path | None, name: str, kind: type[T], scribe: Scribe | None = None) -> None:
         super().__init__(folder, name, kind)
         self._scribe = scribe
         self._fault = ""
+        self.lies: T | None = None
 
     def __str__(self) -> str:
         return str(self._path)
@@ -128,6 +132,10 @@ class EventualFile(KeptFile[T]):
     def fault(self) -> str:
         """Why it is not; empty = it is, or will be within a second."""
         return self._fault if self._scribe is None else self._scribe.fault(self)
+
+    def read(self) -> T | None:
+        self.lies = super().read()
+        return self.lies
 
     def write(self, value: T | None, *, or_remove: bool = False, within_s: float | None = 0.0) -> str:
         """
@@ -147,6 +155,8 @@ class EventualFile(KeptFile[T]):
 
     def _write(self, value: T | None, or_remove: bool) -> str:
         fault = super().write(value)
-        if fault and or_remove:
-            super().write(None)
+        if not fault:
+            self.lies = value
+        elif or_remove and not super().write(None):
+            self.lies = None
         return fault

@@ -345,6 +345,56 @@ def test_one_that_failed_on_a_full_disk_is_not_forgotten(tmp_path: Path, monkeyp
     assert (state(again), product(again)) == ("failed", CLOSED)
 
 
+def read_only(*_: object, **__: object) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+def test_one_that_failed_on_a_disk_that_became_read_only_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the first master it is on the disk that there is one; a start that knows no more believes nothing."""
+    one = bench(tmp_path, grace_min=30)
+    give(one)
+    first = show(one, "good-1", Outcome.PASS)
+    assert product(one) == PASSED
+    with monkeypatch.context() as patched:
+        patched.setattr("edge.station.kept._replace", read_only)
+        patched.setattr(Path, "unlink", read_only)
+        shown = (first, show(one, "bad-1", Outcome.PASS))
+        [answer] = one.ask(Challenge(version=1, id="d", by="M. Muster", parts=shown))
+        assert isinstance(answer, Challenged)
+        assert not answer.passed
+    one = bench(tmp_path, one.clock, grace_min=30)
+    assert (state(one), product(one)) == ("overdue", CLOSED)
+    assert "masters were shown before the last start" in one.publisher.statuses[-1].detail
+    assert give(one, id_="e").passed
+    one = bench(tmp_path, one.clock, grace_min=30)
+    assert (state(one), product(one)) == ("passed", PASSED)
+
+
+def test_none_is_judged_on_a_disk_that_can_neither_keep_nor_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart would believe the one before; the line is closed until the disk is mended and one is passed."""
+    one = bench(tmp_path, grace_min=30)
+    give(one)
+    with monkeypatch.context() as patched:
+        patched.setattr("edge.station.kept._replace", read_only)
+        patched.setattr(Path, "unlink", read_only)
+        shown = (show(one, "good-1", Outcome.PASS), show(one, "bad-1", Outcome.PASS))
+        [answer] = one.ask(Challenge(version=1, id="d", by="M. Muster", parts=shown))
+        assert isinstance(answer, Refused)
+        assert (answer.code, "mend the disk" in answer.text) == (Refusal.CHALLENGE, True)
+        one.after(300)
+        assert (state(one), product(one)) == ("overdue", CLOSED)
+        assert Alarm.CHALLENGE_NOT_KEPT in one.publisher.statuses[-1].alarms
+    one.after(1300)
+    assert (state(one), state(bench(tmp_path, one.clock, grace_min=30))) == ("overdue", "overdue")
+    assert give(one, id_="e").passed
+    one.after(300)
+    assert (state(one), product(one)) == ("passed", PASSED)
+
+
 def test_a_start_on_a_disk_that_takes_nothing_believes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies there may be older than what was found: the line is closed until a challenge is passed."""
     one = bench(tmp_path, grace_min=30)
@@ -538,6 +588,7 @@ def test_a_start_is_done_when_the_station_is_able_to_inspect() -> None:
 def test_a_disk_that_hangs_holds_up_no_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is handed over; a line that is closed waits for it, but not for ever, and is closed at once."""
     monkeypatch.setattr(challenges, "_CLOSED_S", 0.001)
+    monkeypatch.setattr(scribes, "_LATE_S", 60.0)
     scribe, goes_on = Scribe(), threading.Event()
     one = bench(tmp_path, scribe=scribe)
     assert give(one).passed
@@ -552,6 +603,26 @@ def test_a_disk_that_hangs_holds_up_no_product(tmp_path: Path, monkeypatch: pyte
     goes_on.set()
     assert scribe.close()
     assert state(bench(tmp_path, one.clock)) == "failed"
+
+
+def test_one_on_a_disk_that_hangs_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That masters were shown is not on the disk after a second: whether it ever will be is not known."""
+    scribe, goes_on = Scribe(), threading.Event()
+    one = bench(tmp_path, scribe=scribe)
+    give(one)
+    assert scribe.close()
+    write = KeptFile.write
+    monkeypatch.setattr(KeptFile, "write", lambda file, value: write(file, value) if goes_on.wait(30) else "")
+    monkeypatch.setattr(scribes, "_LATE_S", 0.0)
+    shown = (show(one, "good-1", Outcome.PASS), show(one, "bad-1", Outcome.PASS))
+    [answer] = one.ask(Challenge(version=1, id="d", by="M. Muster", parts=shown))
+    assert isinstance(answer, Refused)
+    one.after(300)
+    assert product(one) == CLOSED
+    goes_on.set()
+    monkeypatch.setattr(scribes, "_LATE_S", 60.0)
+    assert scribe.close()
+    assert give(one, id_="e").passed
 
 
 def test_a_fault_that_comes_behind_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
