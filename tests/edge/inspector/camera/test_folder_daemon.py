@@ -109,6 +109,26 @@ def test_files_are_parts_also_while_the_inspector_is_killed(tiny_bundle: Path, t
     assert {path.name for path in (folder / "done").iterdir()} | left == {f"{n:03}.png" for n in range(20)}
 
 
+def test_an_inspector_that_dies_before_the_first_part_loses_none(tiny_bundle: Path, tmp_path: Path) -> None:
+    """What lay there before the run stays no part; what comes while there is no inspector is UNKNOWN(camera)."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    put(folder, 0)
+    with Rig(settings(tiny_bundle, {"kind": "folder", "path": folder, "settle_ms": 10}), flags=()) as rig:
+        line = Line(rig)
+        line.until(ready)
+        os.kill(child_of(rig.process.pid), signal.SIGSTOP)
+        put(folder, 1)
+        os.kill(child_of(rig.process.pid), signal.SIGKILL)
+        line.until(not_ready)
+        line.answered(1)
+        line.until(ready)
+        put(folder, 2)
+        line.answered(2)
+    assert line.outcomes() == {"001.png": [Outcome.UNKNOWN], "002.png": [Outcome.PASS]}
+    assert "came while nobody watched the folder" in line.verdicts[0].detail
+
+
 def test_a_batch_is_inspected_each_in_its_turn(tiny_bundle: Path, tmp_path: Path) -> None:
     """More files at once than there are slots, under every: none is an overload, all are deleted."""
     folder = tmp_path / "in"
