@@ -10,6 +10,7 @@ import re
 import select
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Any, NoReturn
 from urllib.error import HTTPError, URLError
@@ -243,14 +244,12 @@ class _Basic(HTTPBasicAuthHandler):
 
 
 def _answered(again: Callable[..., Any], req: Request, fp: IO[bytes], *told: Any) -> Any:
-    try:
+    """Ask again, and close the first answer, unless the next one who is asked still needs it."""
+    with ExitStack() as first:
+        first.callback(fp.close)
         response = again(req, fp, *told)
-    except Exception:
-        fp.close()
-        raise
-    # None: the next one is asked, with the same answer.
-    if response is not None:
-        fp.close()
+        if response is None:
+            first.pop_all()
     return response
 
 
